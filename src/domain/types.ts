@@ -1,0 +1,106 @@
+/**
+ * The words of Onhand, as data. The same words stand in proto, SQL, metrics and docs.
+ *
+ * store     a retail store or warehouse. Never a database or a cache.
+ * stock     the row for one (store, product). Keeps one signed `net`: quantity = max(net, 0) is on hand,
+ *           oversold = max(-net, 0).
+ * version   counts the stock's successful changes: 1, 2, 3 … with no gap. A row at version 0 is a placeholder that
+ *           nobody has written yet; to every reader it does not exist.
+ * command   what a caller asks.
+ * event     what happened: one immutable row per decided command, accepted or refused.
+ * event id  the idempotency key: a UUID, unique within its store.
+ *
+ * Times are microseconds since 1970 as numbers (exact until the year 2255), because that is what PostgreSQL keeps.
+ */
+import type { ErrorReason } from './errors.js';
+
+export type OperationType = 'SALE' | 'RESTOCK' | 'RETURN' | 'COUNT' | 'WASTE';
+export type EventStatus = 'SUCCESS' | 'FAILED';
+export type Effect = 'APPLIED' | 'OVERSOLD' | 'ABSORBED' | 'REFUSED';
+export type Origin = 'GRPC' | 'CONNECT' | 'REST' | 'SYNC' | 'SYSTEM';
+
+/** Names one stock. */
+export interface StockKey {
+  readonly storeId: string;
+  readonly productId: string;
+}
+
+/** A stock as it stands in the table. */
+export interface StockRow extends StockKey {
+  readonly net: number;
+  readonly version: bigint;
+  readonly createTimeUs: number;
+  readonly updateTimeUs: number;
+}
+
+/** What a caller asks, valid in form. `quantity` is in units, positive. */
+export interface Command extends StockKey {
+  readonly eventId: string;
+  readonly type: OperationType;
+  readonly quantity: number;
+  /** When the caller says it happened; none means at receipt. */
+  readonly occurredTimeUs: number | undefined;
+  readonly actor: string;
+  readonly origin: Origin;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What happened. `appliedDelta` is the change of net: over a stock's events its sum is net, always. */
+export interface StockEvent extends StockKey {
+  readonly eventId: string;
+  readonly type: OperationType;
+  readonly status: EventStatus;
+  readonly effect: Effect;
+  readonly reason: ErrorReason | undefined;
+  readonly requestedDelta: number;
+  readonly appliedDelta: number;
+  readonly netBefore: number;
+  readonly netAfter: number;
+  readonly version: bigint;
+  readonly occurredTimeUs: number;
+  readonly effectiveTimeUs: number;
+  readonly recordedTimeUs: number;
+  readonly actor: string;
+  readonly origin: Origin;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly fingerprint: string;
+}
+
+/** What an event needs to be recognised and its outcome given again. */
+export type PriorEvent = Pick<
+  StockEvent,
+  | 'storeId'
+  | 'productId'
+  | 'eventId'
+  | 'status'
+  | 'reason'
+  | 'requestedDelta'
+  | 'netBefore'
+  | 'netAfter'
+  | 'version'
+  | 'recordedTimeUs'
+  | 'fingerprint'
+>;
+
+/** What became of a command. */
+export type Outcome =
+  /** Decided now, or earlier (`replayed`); accepted or refused as the event says. */
+  | {
+      readonly kind: 'DECIDED';
+      readonly event: PriorEvent;
+      readonly createTimeUs: number;
+      readonly replayed: boolean;
+    }
+  /** The store has no such stock: nothing is recorded, and a later try is judged anew. */
+  | { readonly kind: 'STOCK_NOT_FOUND' }
+  /** The event id stands for another type, product or quantity: nothing is recorded. */
+  | { readonly kind: 'EVENT_ID_REUSED' };
+
+/** The largest |net| that a stock may have. */
+export const NET_LIMIT = 1_000_000_000;
+
+/** Units on hand for a signed net. */
+export const quantityOf = (net: number): number => Math.max(net, 0);
+
+/** Units sold beyond what was on hand for a signed net. */
+export const oversoldOf = (net: number): number => Math.max(-net, 0);

@@ -1,0 +1,93 @@
+import pg from 'pg';
+import { parseTimestampUs } from './timestamps.js';
+
+/** Bounds of one pool; all from configuration. */
+export interface PoolLimits {
+  readonly max: number;
+  readonly min: number;
+  readonly idleMs: number;
+  readonly lifetimeMs: number;
+}
+
+export interface PoolOptions {
+  readonly url: string;
+  /** What the pool is for; shown by pg_stat_activity and in metrics. */
+  readonly name: string;
+  readonly limits: PoolLimits;
+  /** Session settings beside those that every session has. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Statements of one client are sent without waiting for each other's answers. */
+  readonly pipeline?: boolean;
+  readonly onError: (error: Error) => void;
+}
+
+/** The role that every session of the service takes on: it can add to the event log, and never change it. */
+export const APP_ROLE = 'onhand_app';
+
+const CONNECT_TIMEOUT_MS = 1_000;
+/** Above statement_timeout, so that it ends only what the server cannot end: a connection that went silent. */
+const SILENCE_TIMEOUT_MS = 4_000;
+
+const SESSION_SETTINGS: Readonly<Record<string, string>> = {
+  role: APP_ROLE,
+  TimeZone: 'UTC',
+  DateStyle: 'ISO',
+  statement_timeout: '2000',
+  lock_timeout: '500',
+  idle_in_transaction_session_timeout: '1000',
+};
+
+const INT8_OID = 20;
+const TIMESTAMPTZ_OID = 1184;
+
+const types = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
+    if (oid === INT8_OID) return BigInt;
+    if (oid === TIMESTAMPTZ_OID) return parseTimestampUs;
+    return pg.types.getTypeParser(oid, format as 'text');
+  }) as typeof pg.types.getTypeParser,
+};
+
+export type Pool = pg.Pool;
+export type Client = pg.PoolClient;
+
+/**
+ * Makes a pool whose every wait is bounded and whose clients cannot bring the process down: an error on a client that
+ * is checked out is an `error` event too, and without a listener it would be fatal.
+ */
+export function createPool(options: PoolOptions): Pool {
+  const { connectionString, settings } = withSettings(options.url, {
+    ...SESSION_SETTINGS,
+    ...options.settings,
+  });
+  const pool = new pg.Pool({
+    connectionString,
+    options: settings,
+    application_name: `onhand ${options.name}`,
+    max: options.limits.max,
+    min: Math.min(options.limits.min, options.limits.max),
+    idleTimeoutMillis: options.limits.idleMs,
+    maxLifetimeSeconds: Math.ceil(options.limits.lifetimeMs / 1000),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: SILENCE_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 5_000,
+    types,
+    ...(options.pipeline === true ? { pipeline: true } : {}),
+  } as pg.PoolConfig);
+  pool.on('error', options.onError);
+  pool.on('connect', (client) => client.on('error', options.onError));
+  return pool;
+}
+
+/** Joins our session settings with those of the URL's own `options`, which come later and so win. */
+function withSettings(
+  url: string,
+  settings: Readonly<Record<string, string>>,
+): { connectionString: string; settings: string } {
+  const parsed = new URL(url);
+  const own = parsed.searchParams.get('options') ?? '';
+  parsed.searchParams.delete('options');
+  const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  return { connectionString: parsed.toString(), settings: [...flags, own].join(' ').trim() };
+}

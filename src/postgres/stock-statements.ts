@@ -1,0 +1,88 @@
+import type { StockKey, StockRow } from '../domain/types.js';
+import { textArray } from './array-literal.js';
+import { toStockRow } from './ledger-statements.js';
+import type { Pool } from './pool.js';
+
+/**
+ * Reads of the stock table. Each brings the heartbeat row of its own snapshot, which tells how fresh the snapshot is;
+ * LEFT JOIN, so that it comes even where no stock does. Placeholders (version 0) are not stocks yet.
+ */
+
+/** Stocks and the heartbeat of the snapshot that they were read in. */
+export interface Snapshot {
+  readonly stocks: StockRow[];
+  readonly beat: bigint;
+  readonly beatTimeUs: number;
+}
+
+const COLUMNS = 's.store_id, s.product_id, s.net, s.version, s.create_time, s.update_time';
+const HEADER = 'h.n AS beat, h.time AS beat_time';
+
+const GET = {
+  name: 'get_stock',
+  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+    LEFT JOIN stock s ON s.store_id = $1 AND s.product_id = $2 AND s.version > 0`,
+};
+
+const BATCH_GET = {
+  name: 'batch_get_stocks',
+  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+    LEFT JOIN (SELECT stock.* FROM unnest($1::text[], $2::text[]) AS k (store_id, product_id)
+      JOIN stock USING (store_id, product_id) WHERE stock.version > 0) s ON true`,
+};
+
+const LIST_BY_STORE = {
+  name: 'list_by_store',
+  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+    LEFT JOIN (SELECT * FROM stock WHERE store_id = $1 AND product_id > $2 AND version > 0
+      ORDER BY product_id LIMIT $3) s ON true ORDER BY s.product_id`,
+};
+
+const LIST_BY_PRODUCT = {
+  name: 'list_by_product',
+  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+    LEFT JOIN (SELECT * FROM stock WHERE product_id = $1 AND store_id > $2 AND version > 0
+      ORDER BY store_id LIMIT $3) s ON true ORDER BY s.store_id`,
+};
+
+/** Which stocks to list: those of a store, those of a product, or the one of both. */
+export type ListFilter =
+  | { readonly storeId: string; readonly productId?: undefined }
+  | { readonly storeId?: undefined; readonly productId: string }
+  | { readonly storeId: string; readonly productId: string };
+
+/** One stock, if it exists. */
+export const readStock = (pool: Pool, key: StockKey): Promise<Snapshot> =>
+  read(pool, GET, [key.storeId, key.productId]);
+
+/** Those of the stocks that exist, in no order. The keys must be distinct. */
+export const readStocks = (pool: Pool, keys: readonly StockKey[]): Promise<Snapshot> =>
+  read(pool, BATCH_GET, [
+    textArray(keys.map((key) => key.storeId)),
+    textArray(keys.map((key) => key.productId)),
+  ]);
+
+/** At most `limit` stocks after a key, in key order. */
+export function listStocks(
+  pool: Pool,
+  filter: ListFilter,
+  after: StockKey | undefined,
+  limit: number,
+): Promise<Snapshot> {
+  const { storeId, productId } = filter;
+  if (storeId === undefined) return read(pool, LIST_BY_PRODUCT, [productId, after?.storeId ?? '', limit]);
+  if (productId === undefined) return read(pool, LIST_BY_STORE, [storeId, after?.productId ?? '', limit]);
+  return readStock(pool, { storeId, productId });
+}
+
+async function read(
+  pool: Pool,
+  statement: { name: string; text: string },
+  values: unknown[],
+): Promise<Snapshot> {
+  const { rows } = await pool.query({ ...statement, values });
+  const first = rows[0];
+  if (first === undefined) throw new Error('the heartbeat row is missing: run the migrations');
+  const stocks = first.store_id === null ? [] : rows.map(toStockRow);
+  return { stocks, beat: first.beat, beatTimeUs: first.beat_time };
+}
