@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { projectRoot } from '../project-root.js';
+import type { Account } from './server-process.js';
+import { say } from './terminal.js';
+
+const accountName = 'postgres';
+
+/**
+ * The account that PostgreSQL runs as: undefined (the current user), or the system user `postgres` when we are root,
+ * because PostgreSQL refuses to run as root. The user is created where it is missing.
+ */
+export function serverAccount(): Account | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  return findAccount() ?? createAccount();
+}
+
+function findAccount(): Account | undefined {
+  const ids = ['-u', '-g'].map((option) => spawnSync('id', [option, accountName], { encoding: 'utf8' }));
+  if (ids.some((result) => result.status !== 0)) return undefined;
+  const [uid, gid] = ids.map((result) => Number(result.stdout.trim()));
+  return uid === undefined || gid === undefined ? undefined : { name: accountName, uid, gid };
+}
+
+function createAccount(): Account {
+  say(`Creating the system user ${accountName}: PostgreSQL refuses to run as root.`);
+  spawnSync('groupadd', ['--system', accountName]);
+  const options = ['--system', '--gid', accountName, '--no-create-home', '--shell', '/usr/sbin/nologin'];
+  spawnSync('useradd', [...options, '--home-dir', '/var/lib/postgresql', accountName]);
+  const account = findAccount();
+  if (account === undefined) {
+    throw new Error(
+      `PostgreSQL refuses to run as root, and the system user ${accountName} could not be created. ` +
+        'Create it (useradd --system postgres), or run the same command as an ordinary user.',
+    );
+  }
+  return account;
+}
+
+/** Whether the account can enter this folder. */
+export function canEnter(account: Account | undefined, folder: string): boolean {
+  if (account === undefined) return true;
+  const options = { uid: account.uid, gid: account.gid, cwd: '/' };
+  return spawnSync('/bin/sh', ['-c', 'test -x "$1"', 'sh', folder], options).status === 0;
+}
+
+/** Makes a folder that the account owns and that nobody else can look into. */
+export function makePrivateFolder(account: Account | undefined, folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o700);
+  if (account !== undefined) chownSync(folder, account.uid, account.gid);
+}
+
+/** Makes a folder that every account may pass through, whatever the umask is. */
+export function makePassableFolder(folder: string): void {
+  if (mkdirSync(folder, { recursive: true }) !== undefined) chmodSync(folder, 0o755);
+}
+
+/**
+ * Where the account's files of this project go when it cannot reach the project itself (root's home is closed to it).
+ * One folder per project folder.
+ */
+export function folderOutsideTheProject(): string {
+  const hash = createHash('sha256').update(projectRoot()).digest('hex').slice(0, 12);
+  return join('/var/lib/onhand', hash);
+}
+
+/** The preferred folder, or where the account cannot reach it one outside the project; it exists afterwards. */
+export function reachableFolder(
+  account: Account | undefined,
+  preferred: string,
+  fallbackName: string,
+): string {
+  makePassableFolder(preferred);
+  if (canEnter(account, preferred)) return preferred;
+  const fallback = join(folderOutsideTheProject(), fallbackName);
+  makePassableFolder(dirname(dirname(fallback)));
+  makePassableFolder(dirname(fallback));
+  makePassableFolder(fallback);
+  return fallback;
+}
