@@ -1,6 +1,6 @@
 import type { PriorEvent, StockEvent, StockKey, StockRow } from '../domain/types.js';
 import { plainArray, textArray } from './array-literal.js';
-import type { Client } from './pool.js';
+import { type Client, inOneWrite } from './pool.js';
 import { formatTimestampUs } from './timestamps.js';
 
 /**
@@ -79,16 +79,19 @@ export async function beginAndLock(
   missing: readonly StockKey[],
   identities: readonly EventIdentity[],
 ): Promise<LockedBatch> {
-  const [, , stocks, events, clock] = await Promise.all([
-    client.query(BEGIN),
-    missing.length > 0 ? client.query({ ...CREATE_PLACEHOLDERS, values: keyArrays(missing) }) : undefined,
-    client.query({ ...LOCK_STOCKS, values: keyArrays(keys) }),
-    client.query({
-      ...FIND_EVENTS,
-      values: [textArray(identities.map((i) => i.storeId)), plainArray(identities.map((i) => i.eventId))],
-    }),
-    client.query(READ_CLOCK),
-  ]);
+  const ids = [textArray(identities.map((i) => i.storeId)), plainArray(identities.map((i) => i.eventId))];
+  const answers = inOneWrite(
+    client,
+    () =>
+      [
+        client.query(BEGIN),
+        missing.length > 0 ? client.query({ ...CREATE_PLACEHOLDERS, values: keyArrays(missing) }) : undefined,
+        client.query({ ...LOCK_STOCKS, values: keyArrays(keys) }),
+        client.query({ ...FIND_EVENTS, values: ids }),
+        client.query(READ_CLOCK),
+      ] as const,
+  );
+  const [, , stocks, events, clock] = await Promise.all(answers);
   return {
     stocks: stocks.rows.map(toStockRow),
     events: events.rows.map(toPriorEvent),

@@ -74,7 +74,7 @@ export class ReadPath {
     const { stocks, source, cached, maxAgeMs, stale } = await this.#read(
       (pool) => readStock(pool, key),
       options,
-      reached,
+      needs,
     );
     const stock = stocks[0];
     if (stock === undefined) {
