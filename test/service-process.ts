@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { projectRoot } from '../src/project-root.js';
+
+/** A real service: `node dist/src/main.js` in a process of its own, on free ports of loopback. */
+export interface ServiceProcess {
+  readonly pid: number;
+  readonly grpcAddress: string;
+  readonly httpUrl: string;
+  readonly metricsUrl: string;
+  /** SIGTERM; resolves to the exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL; resolves when the process is gone. */
+  kill9(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly databaseUrl: string;
+  readonly replicaUrls?: readonly string[];
+  readonly redisUrl?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Modules to load before the service, for mutants (`--import`). */
+  readonly imports?: readonly string[];
+}
+
+/** The line that the service logs once it takes requests. */
+interface ServingLine {
+  readonly msg: 'serving';
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly metricsPort: number;
+}
+
+const START_TIMEOUT_MS = 20_000;
+
+/** Starts a service; resolves when it takes requests, rejects with its output where it ends before. */
+export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
+  const imports = (options.imports ?? []).flatMap((module) => ['--import', module]);
+  const child = spawn(
+    process.execPath,
+    ['--enable-source-maps', ...imports, join(projectRoot(), 'dist/src/main.js')],
+    {
+      env: { ...inherited(), ...environmentOf(options), ...options.environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const ended = once(child, 'exit');
+  const { grpcPort, httpPort, metricsPort } = await serving(child);
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    child.kill(signal);
+    await ended;
+    return child.exitCode;
+  };
+  return {
+    pid: child.pid ?? 0,
+    grpcAddress: `127.0.0.1:${grpcPort}`,
+    httpUrl: `http://127.0.0.1:${httpPort}`,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    stop: () => end('SIGTERM'),
+    kill9: async () => {
+      await end('SIGKILL');
+    },
+  };
+}
+
+/** What any program needs of our environment, and none of the settings of another Onhand. */
+const inherited = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => ['PATH', 'HOME', 'NODE_V8_COVERAGE'].includes(name)),
+  );
+
+const environmentOf = (options: ServiceOptions): Record<string, string> => ({
+  DATABASE_URL: options.databaseUrl,
+  ...(options.replicaUrls === undefined ? {} : { DATABASE_REPLICA_URLS: options.replicaUrls.join(',') }),
+  ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
+  ONHAND_HOST: '127.0.0.1',
+  ONHAND_GRPC_PORT: '0',
+  ONHAND_HTTP_PORT: '0',
+  ONHAND_METRICS_PORT: '0',
+  ONHAND_PG_POOL_MAX: '10',
+  ONHAND_PG_POOL_MIN: '0',
+});
+
+/** Reads the service's log until it serves. Keeps reading after that, so that the pipe never fills. */
+function serving(child: ChildProcess): Promise<ServingLine> {
+  return new Promise((resolve, reject) => {
+    const output: string[] = [];
+    const fail = (why: string) => {
+      child.kill('SIGKILL');
+      reject(new Error(`the service ${why}\n${output.join('\n')}`));
+    };
+    const timeout = setTimeout(() => fail(`did not serve within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
+    child.once('exit', (code, signal) => {
+      clearTimeout(timeout);
+      fail(`ended before it served (${code ?? signal})`);
+    });
+    const read = (line: string) => {
+      output.push(line);
+      if (output.length > 200) output.shift();
+      if (!line.includes('"msg":"serving"')) return;
+      clearTimeout(timeout);
+      resolve(JSON.parse(line));
+    };
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream !== null) createInterface({ input: stream }).on('line', read);
+    }
+  });
+}
