@@ -1,0 +1,142 @@
+import type { FieldViolation, InventoryError } from '../domain/errors.js';
+import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
+import { Consistency } from '../gen/grpc/inventory/v1/inventory.js';
+import { invalidFields } from './errors.js';
+
+const ID_LIMIT = 50;
+const QUANTITY_LIMIT = 10_000;
+const METADATA_KEYS = 16;
+const METADATA_KEY_LIMIT = 64;
+const METADATA_BYTES = 2048;
+const EARLIEST_SECONDS = 946_684_800n; // 2000-01-01
+const LATEST_SECONDS = 253_402_300_799n; // 9999-12-31, the last that a protobuf Timestamp may hold
+/** What is named of many violations: trailers with all of them would be more than some clients take. */
+const NAMED_VIOLATIONS = 32;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** Control characters, what broken UTF-8 becomes, and surrogates without their other half. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\uFFFD]/u;
+const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
+
+/** Collects what is wrong with a request, so that all of it is told at once. */
+export class Violations {
+  #list: FieldViolation[] | undefined;
+  #total = 0;
+
+  add(field: string, description: string): void {
+    this.#total++;
+    this.#list ??= [];
+    if (this.#list.length < NAMED_VIOLATIONS) this.#list.push({ field, description });
+  }
+
+  /** What was found, or undefined where nothing is wrong. Of very many, the first ones are named. */
+  get error(): InventoryError | undefined {
+    return this.#list === undefined ? undefined : invalidFields(this.#list, this.#total);
+  }
+
+  /** @throws InventoryError INVALID_FIELD where anything was found. */
+  throwIfAny(): void {
+    if (this.#list !== undefined) throw this.error!;
+  }
+}
+
+/** Checks a store or product id. `label` is its name for people, `field` its path, made only where it is needed. */
+export function checkId(
+  violations: Violations,
+  label: string,
+  id: string,
+  field: string | (() => string),
+): void {
+  if (isPlainId(id)) return;
+  const problem = problemOfId(label, id);
+  if (problem !== undefined) violations.add(typeof field === 'string' ? field : field(), problem);
+}
+
+/** Printable ASCII without outer spaces, in bounds: what nearly every id is. Says nothing about others. */
+function isPlainId(id: string): boolean {
+  const { length } = id;
+  if (length === 0 || length > ID_LIMIT) return false;
+  for (let i = 0; i < length; i++) {
+    const code = id.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return id.charCodeAt(0) !== 0x20 && id.charCodeAt(length - 1) !== 0x20;
+}
+
+function problemOfId(label: string, id: string): string | undefined {
+  const trimmed = id.trim();
+  if (trimmed === '') return `${label} is required`;
+  if (isLongerThan(id, ID_LIMIT)) return `${label} must not exceed ${ID_LIMIT} characters`;
+  if (UNPRINTABLE.test(id)) return `${label} must not contain control or invalid characters`;
+  if (trimmed !== id) return `${label} must not start or end with white space`;
+  return undefined;
+}
+
+/** Whether an id keeps every rule. */
+export const isValidId = (id: string): boolean => isPlainId(id) || problemOfId('', id) === undefined;
+
+/** Counts code points, of which a string has at least half as many as UTF-16 units. */
+function isLongerThan(text: string, limit: number): boolean {
+  return text.length > limit && (text.length > 2 * limit || [...text].length > limit);
+}
+
+/** Checks the quantity of a sale or restock and gives it back. */
+export function checkQuantity(violations: Violations, quantity: number | undefined): number {
+  if (quantity === undefined) violations.add('quantity', 'Quantity is required');
+  else if (quantity > QUANTITY_LIMIT) violations.add('quantity', 'Quantity must not exceed 10,000');
+  else if (quantity < 1) violations.add('quantity', 'Quantity must be at least 1');
+  else if (!Number.isInteger(quantity)) violations.add('quantity', 'Quantity must be a whole number');
+  return quantity ?? 0;
+}
+
+/** Checks an event id and gives it in lower case; undefined where there is none. */
+export function checkEventId(violations: Violations, eventId: string): string | undefined {
+  if (eventId === '') return undefined;
+  if (!UUID.test(eventId)) {
+    violations.add('eventId', 'Event ID must be a UUID, such as 01976f3e-7c1a-7d35-9d5b-6a7f4f3b2c10');
+  }
+  return eventId.toLowerCase();
+}
+
+/** Checks when something happened and gives it in microseconds; undefined where it is not told. */
+export function checkOccurredTime(violations: Violations, time: Timestamp | undefined): number | undefined {
+  if (time === undefined) return undefined;
+  const { seconds, nanos } = time;
+  const valid = seconds <= LATEST_SECONDS && Number.isInteger(nanos) && nanos >= 0 && nanos < 1e9;
+  if (!valid) violations.add('occurredTime', 'Occurred time must be a valid time');
+  else if (seconds < EARLIEST_SECONDS) {
+    violations.add('occurredTime', 'Occurred time must not be before 2000-01-01');
+  }
+  return Number(seconds) * 1e6 + Math.trunc(nanos / 1000);
+}
+
+/** Checks what the caller attached. */
+export function checkMetadata(
+  violations: Violations,
+  metadata: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const keys = Object.keys(metadata);
+  if (keys.length === 0) return NO_METADATA;
+  if (keys.length > METADATA_KEYS)
+    violations.add('metadata', `Metadata must not exceed ${METADATA_KEYS} keys`);
+  let bytes = 0;
+  let unprintable = false;
+  let badKey = false;
+  for (const key of keys) {
+    const value = metadata[key]!;
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+    badKey ||= key === '' || isLongerThan(key, METADATA_KEY_LIMIT);
+    unprintable ||= UNPRINTABLE.test(key) || UNPRINTABLE.test(value);
+  }
+  if (badKey) violations.add('metadata', `Metadata keys must have 1 to ${METADATA_KEY_LIMIT} characters`);
+  if (bytes > METADATA_BYTES) violations.add('metadata', 'Metadata must not exceed 2 KB');
+  if (unprintable) violations.add('metadata', 'Metadata must not contain control or invalid characters');
+  return metadata;
+}
+
+/** Checks how fresh an answer must be; true for STRONG. */
+export function checkConsistency(violations: Violations, consistency: Consistency): boolean {
+  if (consistency === Consistency.UNSPECIFIED) return false;
+  if (consistency !== Consistency.STRONG)
+    violations.add('consistency', 'Consistency must be STRONG or unset');
+  return true;
+}

@@ -1,0 +1,170 @@
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import type { ServerDuplexStream, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import {
+  ApplyRequest,
+  BatchGetRequest,
+  GetRequest,
+  InventoryServiceService,
+  ListEventsRequest,
+  ListRequest,
+  RestockRequest,
+  SellRequest,
+} from '../gen/grpc/inventory/v1/inventory_service.js';
+import type { Calls } from './call.js';
+import { toGrpcError } from './error-details.js';
+import { malformedMessage, messageTooLarge, UNARY_LIMIT_BYTES } from './errors.js';
+import { notServedYet } from './handlers.js';
+import type { StreamRpc, UnaryRpc, UnaryRpcs } from './rpcs.js';
+import { RPC_NAMES } from './rpcs.js';
+
+const MB = 1024 * 1024;
+
+/** Every limit of a connection is named here; grpc-js has none by itself. */
+const SERVER_OPTIONS = {
+  'grpc.max_receive_message_length': MB,
+  'grpc.max_send_message_length': 4 * MB,
+  'grpc.max_concurrent_streams': 100,
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.max_connection_idle_ms': 300_000,
+  // So that load balancers, which choose once per connection, can choose again.
+  'grpc.max_connection_age_ms': 600_000,
+  'grpc.max_connection_age_grace_ms': 30_000,
+};
+
+/** A service beside our own (health, reflection) that is added before the server starts. */
+export type AddService = (server: Server) => void;
+
+export interface GrpcServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly calls: Calls;
+  readonly services: readonly AddService[];
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  /** Lets the running calls end, for at most this long; then cuts them off. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/**
+ * Starts native gRPC.
+ *
+ * @throws Error with `code` EADDRINUSE and the address in its message where the port is taken.
+ */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  // What goes wrong reaches us as errors; grpc-js would print some of it a second time.
+  setLogVerbosity(logVerbosity.NONE);
+  const server = new Server(SERVER_OPTIONS);
+  server.addService(rawDefinition(), implementation(options.calls));
+  for (const add of options.services) add(server);
+  const port = await bind(server, options.host, options.port);
+  return { port, stop: (graceMs) => stop(server, graceMs) };
+}
+
+/** What decodes a request. grpc-js gets none of it: what it cannot decode it answers without details. */
+const REQUEST_TYPES: { [R in UnaryRpc]: { decode(input: BinaryReader): UnaryRpcs[R]['request'] } } = {
+  get: GetRequest,
+  batchGet: BatchGetRequest,
+  list: ListRequest,
+  sell: SellRequest,
+  restock: RestockRequest,
+  apply: ApplyRequest,
+  listEvents: ListEventsRequest,
+};
+
+const UNARY_RPCS = Object.keys(REQUEST_TYPES) as UnaryRpc[];
+
+/**
+ * The request in these bytes.
+ *
+ * @throws InventoryError MESSAGE_TOO_LARGE, MALFORMED_MESSAGE.
+ */
+function decodeRequest<R extends UnaryRpc>(rpc: R, bytes: Buffer): UnaryRpcs[R]['request'] {
+  if (bytes.length > UNARY_LIMIT_BYTES) throw messageTooLarge();
+  const reader = new BinaryReader(bytes);
+  let request: UnaryRpcs[R]['request'];
+  try {
+    request = REQUEST_TYPES[rpc].decode(reader);
+  } catch (error) {
+    throw malformedMessage(`The ${RPC_NAMES[rpc]} request`, '', error);
+  }
+  // The generated code stops at an invalid tag as if the message ended there.
+  if (reader.pos !== reader.len) throw malformedMessage(`The ${RPC_NAMES[rpc]} request`);
+  return request;
+}
+
+const passThrough = (bytes: Buffer): Buffer => bytes;
+
+function rawDefinition() {
+  const methods = Object.entries(InventoryServiceService);
+  return Object.fromEntries(
+    methods.map(([name, method]) => [name, { ...method, requestDeserialize: passThrough }]),
+  );
+}
+
+function implementation(calls: Calls) {
+  const unary = UNARY_RPCS.map((rpc) => [rpc, unaryHandler(calls, rpc)] as const);
+  return {
+    ...Object.fromEntries(unary),
+    sync: (call: ServerDuplexStream<Buffer, unknown>) => refuseStream(calls, 'sync', call),
+    watch: (call: ServerWritableStream<Buffer, unknown>) => refuseStream(calls, 'watch', call),
+  };
+}
+
+function unaryHandler<R extends UnaryRpc>(calls: Calls, rpc: R) {
+  return (
+    call: ServerUnaryCall<Buffer, UnaryRpcs[R]['response']>,
+    callback: sendUnaryData<UnaryRpcs[R]['response']>,
+  ): void => {
+    const decode = () => decodeRequest(rpc, call.request);
+    // Both ways are taken care of: a rejection that nobody handles would end the process.
+    calls.run(rpc, 'GRPC', decode, deadlineOf(call)).then(
+      (response) => callback(null, response),
+      (error) => callback(toGrpcError(error)),
+    );
+  };
+}
+
+/** On the clock of performance.now(). */
+function deadlineOf(call: ServerUnaryCall<Buffer, unknown>): number | undefined {
+  const deadline = Number(call.getDeadline());
+  return deadline === Number.POSITIVE_INFINITY ? undefined : performance.now() + deadline - Date.now();
+}
+
+function refuseStream(
+  calls: Calls,
+  rpc: StreamRpc,
+  call: ServerDuplexStream<Buffer, unknown> | ServerWritableStream<Buffer, unknown>,
+): void {
+  call.emit('error', toGrpcError(calls.refuse(rpc, 'GRPC', notServedYet(rpc))));
+}
+
+function bind(server: Server, host: string, port: number): Promise<number> {
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
+      if (error === null) resolve(boundPort);
+      else if (!error.message.includes('EADDRINUSE')) reject(error);
+      else {
+        const message = `listen EADDRINUSE: address already in use ${address}`;
+        reject(
+          Object.assign(new Error(message, { cause: error }), { code: 'EADDRINUSE', address: host, port }),
+        );
+      }
+    });
+  });
+}
+
+function stop(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,41 @@
+import type { PriorEvent, StockRow } from '../domain/types.js';
+import { oversoldOf, quantityOf } from '../domain/types.js';
+import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
+import type { Stock } from '../gen/grpc/inventory/v1/inventory.js';
+import { Source } from '../gen/grpc/inventory/v1/inventory.js';
+import type { Freshness } from '../reads/read-path.js';
+
+/** Microseconds since 1970 as a protobuf Timestamp. */
+export function toTimestamp(timeUs: number): Timestamp {
+  const seconds = Math.floor(timeUs / 1e6);
+  return { seconds: BigInt(seconds), nanos: (timeUs - seconds * 1e6) * 1000 };
+}
+
+/** A stock as callers see it: on hand and oversold instead of the signed net. */
+export function toStock({ storeId, productId, net, version, createTimeUs, updateTimeUs }: StockRow): Stock {
+  return {
+    storeId,
+    productId,
+    quantity: quantityOf(net),
+    oversold: oversoldOf(net),
+    version,
+    createTime: toTimestamp(createTimeUs),
+    updateTime: toTimestamp(updateTimeUs),
+  };
+}
+
+/** The stock as the event left it, so that a replay answers what the first answer said. */
+export function stockAfter(event: PriorEvent, createTimeUs: number): Stock {
+  const { storeId, productId, netAfter: net, version, recordedTimeUs: updateTimeUs } = event;
+  return toStock({ storeId, productId, net, version, createTimeUs, updateTimeUs });
+}
+
+/** How fresh an answer is, as the fields that every answer to a read has. */
+export function toFreshness({ source, cached, maxAgeMs, stale }: Freshness): {
+  source: Source;
+  cached: boolean;
+  maxAgeMs: number;
+  stale: boolean;
+} {
+  return { source: Source[source], cached, maxAgeMs, stale };
+}

@@ -1,0 +1,71 @@
+import type {
+  ApplyRequest,
+  ApplyResponse,
+  BatchGetRequest,
+  BatchGetResponse,
+  GetRequest,
+  GetResponse,
+  ListEventsRequest,
+  ListEventsResponse,
+  ListRequest,
+  ListResponse,
+  RestockRequest,
+  RestockResponse,
+  SellRequest,
+  SellResponse,
+} from '../gen/grpc/inventory/v1/inventory_service.js';
+
+/** The full name of the service that Onhand serves. */
+export const SERVICE_NAME = 'inventory.v1.InventoryService';
+
+/** What goes in and out of each unary RPC, by its name in the generated code. */
+export interface UnaryRpcs {
+  get: { request: GetRequest; response: GetResponse };
+  batchGet: { request: BatchGetRequest; response: BatchGetResponse };
+  list: { request: ListRequest; response: ListResponse };
+  sell: { request: SellRequest; response: SellResponse };
+  restock: { request: RestockRequest; response: RestockResponse };
+  apply: { request: ApplyRequest; response: ApplyResponse };
+  listEvents: { request: ListEventsRequest; response: ListEventsResponse };
+}
+
+export type UnaryRpc = keyof UnaryRpcs;
+export type StreamRpc = 'sync' | 'watch';
+
+/** The RPC's name in the contract, in metrics and logs. UNKNOWN stands for requests that reach none. */
+export const RPC_NAMES = {
+  get: 'Get',
+  batchGet: 'BatchGet',
+  list: 'List',
+  sell: 'Sell',
+  restock: 'Restock',
+  apply: 'Apply',
+  listEvents: 'ListEvents',
+  sync: 'Sync',
+  watch: 'Watch',
+  unknown: 'UNKNOWN',
+} as const satisfies Record<UnaryRpc | StreamRpc | 'unknown', string>;
+
+export type RpcKey = keyof typeof RPC_NAMES;
+
+/** The ways in which requests come. They are the origins of their events. */
+export const TRANSPORTS = ['GRPC', 'CONNECT', 'REST'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
+/** What a handler knows about a call beside its request. */
+export interface CallContext {
+  readonly actor: string;
+  readonly origin: Transport;
+  /** On the clock of performance.now(). */
+  readonly deadlineMs: number;
+  /** Set by the handler of a write as soon as it is known, so that a call that ends early can name it. */
+  eventId: string | undefined;
+}
+
+/** One handler for each unary RPC; it validates, answers, or throws (anything: the error table has the last word). */
+export type Handlers = {
+  readonly [R in UnaryRpc]: (
+    request: UnaryRpcs[R]['request'],
+    context: CallContext,
+  ) => Promise<UnaryRpcs[R]['response']>;
+};

@@ -1,0 +1,161 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What is measured about requests. Children are made once per label set, so that a request does no look-up by label. */
+export interface RequestMetrics {
+  /** Counts answers. `reason` is empty where the code is OK. */
+  counter(labels: { method: string; transport: string; code: string; reason: string }): () => void;
+  /** Measures answers, in seconds. */
+  timer(labels: { method: string; transport: string }): (seconds: number) => void;
+}
+
+/** What is measured about writes. The first two have the shape that the lanes of the ledger call. */
+export interface LedgerMetrics {
+  batchCommitted(commands: number, seconds: number): void;
+  retried(cause: string): void;
+  /** Counts commands by what became of them: applied, refused, replayed, stock_not_found, event_id_reused. */
+  commandDecided(type: string, outcome: string): void;
+  /** Asked at each scrape: commands that wait, over all lanes. */
+  observeQueueLength(read: () => number): void;
+}
+
+/** The state of one connection pool; `pg.Pool` has this shape. */
+export interface PoolState {
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+}
+
+export interface DatabaseMetrics {
+  /** Asked at each scrape. */
+  observePools(read: () => Iterable<readonly [name: string, pool: PoolState]>): void;
+  /** Asked at each scrape: whether the primary takes writes. */
+  observeWritable(read: () => boolean): void;
+  /** Asked at each scrape: seconds since the newest beat; undefined while none was seen. */
+  observeHeartbeatAge(read: () => number | undefined): void;
+}
+
+/** Every metric of one process, in its own registry. */
+export interface Metrics {
+  readonly registry: Registry;
+  readonly requests: RequestMetrics;
+  readonly ledger: LedgerMetrics;
+  readonly database: DatabaseMetrics;
+}
+
+const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+
+/** Makes the families that README lists, and those of the process itself. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    requests: requestMetrics(registry),
+    ledger: ledgerMetrics(registry),
+    database: databaseMetrics(registry),
+  };
+}
+
+function requestMetrics(registry: Registry): RequestMetrics {
+  const requests = new Counter({
+    name: 'onhand_requests_total',
+    help: 'Answers by method, transport, canonical code and reason (empty for OK)',
+    labelNames: ['method', 'transport', 'code', 'reason'],
+    registers: [registry],
+  });
+  const durations = new Histogram({
+    name: 'onhand_request_duration_seconds',
+    help: 'From the arrival of a request until its answer is ready',
+    labelNames: ['method', 'transport'],
+    buckets: LATENCY_BUCKETS,
+    registers: [registry],
+  });
+  return {
+    counter(labels) {
+      const child = requests.labels(labels);
+      return () => child.inc();
+    },
+    timer(labels) {
+      const child = durations.labels(labels);
+      return (seconds) => child.observe(seconds);
+    },
+  };
+}
+
+function ledgerMetrics(registry: Registry): LedgerMetrics {
+  const registers = [registry];
+  const batch = new Histogram({
+    name: 'onhand_ledger_batch_commands',
+    help: 'Commands in one committed transaction',
+    buckets: BATCH_BUCKETS,
+    registers,
+  });
+  const commit = new Histogram({
+    name: 'onhand_ledger_commit_seconds',
+    help: 'From the start of a transaction until its commit is durable',
+    buckets: LATENCY_BUCKETS,
+    registers,
+  });
+  const retries = new Counter({
+    name: 'onhand_ledger_retries_total',
+    help: 'Transactions that failed, by cause',
+    labelNames: ['cause'],
+    registers,
+  });
+  const commands = new Counter({
+    name: 'onhand_ledger_commands_total',
+    help: 'Commands by type and by what became of them',
+    labelNames: ['type', 'outcome'],
+    registers,
+  });
+  return {
+    batchCommitted(count, seconds) {
+      batch.observe(count);
+      commit.observe(seconds);
+    },
+    retried: (cause) => retries.inc({ cause }),
+    commandDecided: (type, outcome) => commands.inc({ type, outcome }),
+    observeQueueLength(read) {
+      gauge(registry, 'onhand_ledger_queue_length', 'Commands that wait, over all lanes', read);
+    },
+  };
+}
+
+function databaseMetrics(registry: Registry): DatabaseMetrics {
+  return {
+    observePools(read) {
+      new Gauge({
+        name: 'onhand_pool_connections',
+        help: 'Connections by pool and state: active, idle; waiting counts callers that wait for one',
+        labelNames: ['pool', 'state'],
+        registers: [registry],
+        collect() {
+          for (const [pool, { totalCount, idleCount, waitingCount }] of read()) {
+            this.set({ pool, state: 'active' }, totalCount - idleCount);
+            this.set({ pool, state: 'idle' }, idleCount);
+            this.set({ pool, state: 'waiting' }, waitingCount);
+          }
+        },
+      });
+    },
+    observeWritable(read) {
+      gauge(registry, 'onhand_writable', '1 where the primary takes writes', () => Number(read()));
+    },
+    observeHeartbeatAge(read) {
+      const help = 'Age of the newest beat of the primary; NaN while none was seen';
+      gauge(registry, 'onhand_heartbeat_age_seconds', help, () => read() ?? Number.NaN);
+    },
+  };
+}
+
+function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read());
+    },
+  });
+}
