@@ -35,6 +35,8 @@ const baseSettings: Readonly<Record<string, string>> = {
   deadlock_timeout: '200ms',
   client_connection_check_interval: '1s',
   hot_standby_feedback: 'off',
+  // A replica looks for its primary again after this time; the default of 5 s makes restarts slow.
+  wal_retrieve_retry_interval: '500ms',
   TimeZone: 'UTC',
   log_timezone: 'UTC',
   log_line_prefix: '%m [%p] %a ',

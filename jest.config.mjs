@@ -1,0 +1,25 @@
+/** Run through `npm test`, which starts the PostgreSQL that the tests use. */
+export default {
+  roots: ['<rootDir>/src', '<rootDir>/test'],
+  testMatch: ['**/*.test.ts'],
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  // .js first: packages that ship their TypeScript sources beside the compiled files mean the compiled ones.
+  moduleFileExtensions: ['js', 'mjs', 'cjs', 'ts', 'json', 'node'],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  testTimeout: 30_000,
+  maxWorkers: 2,
+  coverageProvider: 'v8',
+  coverageReporters: ['json'],
+  collectCoverageFrom: ['src/**/*.ts', '!src/gen/**', '!src/**/*.test.ts', '!src/**/*.faults.ts'],
+};

@@ -1,0 +1,22 @@
+import { createServer, type Server } from 'node:net';
+import { expect, test } from '@jest/globals';
+import { freePort, isPortFree, portOwner } from './ports.js';
+
+test('a free port can be listened on, and then is not free and has an owner', async () => {
+  const port = await freePort();
+  expect(await isPortFree('127.0.0.1', port)).toBe(true);
+  const server = await listen(port);
+  try {
+    expect(await isPortFree('127.0.0.1', port)).toBe(false);
+    if (process.platform === 'linux') expect(portOwner(port)).toBe(process.pid);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+  expect(portOwner(port)).toBeUndefined();
+});
+
+function listen(port: number): Promise<Server> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(port, '127.0.0.1', () => resolve(server));
+  });
+}

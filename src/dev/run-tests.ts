@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { migrate } from '../postgres/migrate.js';
+import { projectRoot } from '../project-root.js';
+import { CoverageRun } from './coverage.js';
+import { withConnection } from './postgres-session.js';
+import { findOrInstallRedis } from './redis-server.js';
+import { bold, complain, messageOf, say } from './terminal.js';
+import { templateDatabase } from './test-database.js';
+import { startThrowawayServers, type ThrowawayServers } from './throwaway-servers.js';
+
+const usage = `Usage: npm test [-- [--tier=faults] [--coverage] [jest options, file patterns]]`;
+const faultsTimeoutMs = 15 * 60_000;
+
+interface Wanted {
+  readonly faults: boolean;
+  readonly coverage: boolean;
+  readonly jestArguments: readonly string[];
+}
+
+interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  readonly leftOut: number;
+}
+
+function parse(args: readonly string[]): Wanted {
+  const own = new Set(['--tier=faults', '--tier=default', '--coverage']);
+  const tier = args.find((argument) => argument.startsWith('--tier'));
+  if (tier !== undefined && !own.has(tier))
+    throw new Error(`${tier}: the tiers are --tier=default and --tier=faults.\n${usage}`);
+  return {
+    faults: tier === '--tier=faults',
+    coverage: args.includes('--coverage'),
+    jestArguments: args.filter((argument) => !own.has(argument)),
+  };
+}
+
+async function main(): Promise<number> {
+  const wanted = parse(process.argv.slice(2));
+  const redisProgram = findOrInstallRedis();
+  if (redisProgram === undefined && process.env.ONHAND_TEST_REQUIRE_REDIS === '1') {
+    throw new Error(
+      'ONHAND_TEST_REQUIRE_REDIS=1, and there is no redis-server or valkey-server on PATH: install one.',
+    );
+  }
+  const interruption = new Interruption();
+  const servers = await startThrowawayServers(redisProgram);
+  try {
+    await makeTemplate(servers);
+    interruption.refuseToGoOn();
+    return await runTests(wanted, servers, interruption);
+  } finally {
+    await servers.stop();
+  }
+}
+
+async function makeTemplate({ primary }: ThrowawayServers): Promise<void> {
+  const run = (statement: string) =>
+    withConnection(primary.url('postgres'), (client) => client.query(statement));
+  await run(`CREATE DATABASE ${templateDatabase}`);
+  await migrate(primary.url(templateDatabase));
+  // Nobody may connect, so that nobody keeps the copies waiting.
+  await run(`ALTER DATABASE ${templateDatabase} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
+}
+
+async function runTests(
+  wanted: Wanted,
+  servers: ThrowawayServers,
+  interruption: Interruption,
+): Promise<number> {
+  const results = join(servers.folder, 'results.json');
+  const coverage = wanted.coverage ? new CoverageRun(join(servers.folder, 'coverage')) : undefined;
+  const code = await runJest(wanted, { servers, results, coverage, interruption });
+  if (interruption.signal !== undefined) return 128 + constants.signals[interruption.signal];
+  const outcome = readOutcome(results, code);
+  if (servers.redis === undefined && outcome.leftOut > 0) {
+    say(
+      bold(
+        `${outcome.leftOut} Redis tests were left out: there is no redis-server or valkey-server on PATH.`,
+      ),
+    );
+  }
+  const enough = coverage === undefined || (await coverage.report());
+  say(`${outcome.passed} passed, ${outcome.failed} failed`);
+  return outcome.failed > 0 || code !== 0 || !enough ? 1 : 0;
+}
+
+interface JestRun {
+  readonly servers: ThrowawayServers;
+  readonly results: string;
+  readonly coverage: CoverageRun | undefined;
+  readonly interruption: Interruption;
+}
+
+async function runJest(
+  wanted: Wanted,
+  { servers, results, coverage, interruption }: JestRun,
+): Promise<number> {
+  const tier = wanted.faults ? ['--testMatch=**/*.faults.ts', `--testTimeout=${faultsTimeoutMs}`] : [];
+  const jest = spawn(
+    process.execPath,
+    [
+      ...['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', 'node_modules/jest/bin/jest.js'],
+      ...['--config=jest.config.mjs', '--json', `--outputFile=${results}`],
+      ...tier,
+      ...(coverage?.jestArguments() ?? []),
+      ...wanted.jestArguments,
+    ],
+    {
+      cwd: projectRoot(),
+      // jest announces the result file on stdout; its report goes to stderr.
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        ...process.env,
+        ONHAND_TEST_PRIMARY_URL: servers.primary.url('postgres'),
+        ONHAND_TEST_REPLICA_URL: servers.replica.url('postgres'),
+        ...(servers.redis && { ONHAND_TEST_REDIS_URL: servers.redis.url }),
+        ...coverage?.environment(),
+      },
+    },
+  );
+  return await interruption.passOnTo(jest);
+}
+
+/** Everything that jest says in its result file. A test file that could not run counts as one failed test. */
+function readOutcome(results: string, code: number): Outcome {
+  try {
+    const report = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>;
+    const count = (name: string) => report[name] ?? 0;
+    const failed = count('numFailedTests') + count('numRuntimeErrorTestSuites');
+    return { passed: count('numPassedTests'), failed: failed, leftOut: count('numPendingTests') };
+  } catch {
+    return { passed: 0, failed: code === 0 ? 0 : 1, leftOut: 0 };
+  }
+}
+
+/** Ctrl-C and friends: jest ends first, then the servers stop as at the end of every run. */
+class Interruption {
+  signal: NodeJS.Signals | undefined;
+  private jest: ChildProcess | undefined;
+
+  constructor() {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(name, () => {
+        this.signal ??= name;
+        this.jest?.kill('SIGTERM');
+      });
+    }
+  }
+
+  refuseToGoOn(): void {
+    if (this.signal !== undefined) throw new Error('Interrupted.');
+  }
+
+  passOnTo(jest: ChildProcess): Promise<number> {
+    this.jest = jest;
+    return new Promise((resolve, reject) => {
+      jest.once('error', reject);
+      jest.once('exit', (code) => resolve(code ?? 1));
+    });
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  complain(messageOf(error));
+  process.exitCode = 1;
+}

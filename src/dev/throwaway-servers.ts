@@ -1,0 +1,74 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findPostgresBinaries } from './postgres-binaries.js';
+import { startReplica } from './postgres-replica.js';
+import { startPrimary } from './postgres-server.js';
+import type { PostgresServer } from './postmaster.js';
+import { ProcessRegistry } from './process-registry.js';
+import { type RedisServer, startRedis } from './redis-server.js';
+import { reachableFolder } from './server-account.js';
+
+const folderPrefix = 'onhand-servers-';
+
+/** Servers for one run of tests, on free ports, in a folder that is removed at the end. */
+export interface ThrowawayServers {
+  readonly folder: string;
+  readonly primary: PostgresServer;
+  readonly replica: PostgresServer;
+  readonly redis: RedisServer | undefined;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a primary, a replica and, where a program for it is given, Redis. PostgreSQL writes as durably as in production.
+ * What a killed earlier run left behind is removed first.
+ */
+export async function startThrowawayServers(redisProgram?: string): Promise<ThrowawayServers> {
+  const { account } = findPostgresBinaries();
+  const parent = reachableFolder(account, tmpdir(), 'tmp');
+  await removeLeftovers(parent);
+  const folder = mkdtempSync(join(parent, folderPrefix));
+  chmodSync(folder, 0o755);
+  const registry = new ProcessRegistry(join(folder, 'run'));
+  registry.claim('owner', 'tests');
+  const noted = (name: string) => ({ onSpawn: (pid: number) => registry.record(name, pid, name) });
+  const started: { stop(): Promise<void> }[] = [];
+  const stop = async () => {
+    for (const server of started.splice(0).reverse()) await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const keep = <T extends { stop(): Promise<void> }>(server: T): T => {
+    started.push(server);
+    return server;
+  };
+  try {
+    const primary = keep(
+      await startPrimary({ dataDir: join(folder, 'primary'), port: 0, ...noted('primary') }),
+    );
+    const copy = { dataDir: join(folder, 'replica'), port: 0, slotName: 'replica_1', ...noted('replica') };
+    const replica = keep(await startReplica({ primary, ...copy }));
+    const cache = { dataDir: join(folder, 'redis'), port: 0, ...noted('redis') };
+    const redis =
+      redisProgram === undefined ? undefined : keep(await startRedis({ program: redisProgram, ...cache }));
+    return { folder, primary, replica, redis, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A run that was killed cannot clean up; the next one does, when its owner is gone. */
+async function removeLeftovers(parent: string): Promise<void> {
+  for (const name of readdirSync(parent).filter((entry) => entry.startsWith(folderPrefix))) {
+    const folder = join(parent, name);
+    try {
+      const registry = new ProcessRegistry(join(folder, 'run'));
+      if (registry.living('owner') !== undefined) continue;
+      for (const server of ['redis', 'replica', 'primary']) await registry.endOrphan(server, 'SIGINT');
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Another user's, or it goes away right now: neither is ours to remove.
+    }
+  }
+}
