@@ -8,7 +8,7 @@ const READ_BEAT = {
 /** Only the first of several processes that saw the same old beat makes the next one. */
 const MAKE_BEAT = {
   name: 'make_beat',
-  text: 'UPDATE heartbeat SET n = n + 1, time = clock_timestamp() WHERE n = $1 RETURNING n',
+  text: 'UPDATE heartbeat SET n = n + 1, time = clock_timestamp() WHERE n = $1 RETURNING n, time',
 };
 
 /** A beat older than this is followed by a new one; also the pause between two looks. */
@@ -30,6 +30,7 @@ interface Sight {
  */
 export class Heartbeat {
   #newest = 0n;
+  #newestTimeUs: number | undefined;
   #sight: Sight | undefined;
   #writableAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -60,6 +61,12 @@ export class Heartbeat {
     return Math.max(0, performance.now() - beatMs);
   }
 
+  /** The age of the newest beat that was seen, in seconds; undefined while none was. For metrics. */
+  get newestAgeSeconds(): number | undefined {
+    const ageMs = this.#newestTimeUs === undefined ? undefined : this.ageMs(this.#newestTimeUs);
+    return ageMs === undefined ? undefined : ageMs / 1000;
+  }
+
   /** Looks once, so that ages are known from the start, then every 200 ms. */
   async start(): Promise<void> {
     await this.#look();
@@ -86,9 +93,12 @@ export class Heartbeat {
       if (standby) return;
       this.#sight = { sentMs, nowUs: now };
       this.#newest = n;
+      this.#newestTimeUs = time;
       if (now - time >= PERIOD_MS * 1000) {
         const made = await this.pool.query({ ...MAKE_BEAT, values: [n] });
-        this.#newest = made.rows[0]?.n ?? n;
+        const { n: madeN, time: madeTime } = made.rows[0] ?? { n, time };
+        this.#newest = madeN;
+        this.#newestTimeUs = madeTime;
       }
       this.#writableAtMs = sentMs;
     } catch (error) {

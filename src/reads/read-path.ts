@@ -127,7 +127,7 @@ export class ReadPath {
     return { stocks: shown, next, source, cached, maxAgeMs, stale };
   }
 
-  /** Whether some database has answered lately, or can be tried: what /readyz asks. */
+  /** Whether some database answers. */
   async probe(): Promise<boolean> {
     const ask = async (pool: Pool) => {
       await readStock(pool, { storeId: '', productId: '' });

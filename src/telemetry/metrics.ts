@@ -30,6 +30,8 @@ export interface DatabaseMetrics {
   observePools(read: () => Iterable<readonly [name: string, pool: PoolState]>): void;
   /** Asked at each scrape: whether the primary takes writes. */
   observeWritable(read: () => boolean): void;
+  /** Asked at each scrape: whether Redis answers. */
+  observeRedis(read: () => boolean): void;
   /** Asked at each scrape: seconds since the newest beat; undefined while none was seen. */
   observeHeartbeatAge(read: () => number | undefined): void;
 }
@@ -141,6 +143,9 @@ function databaseMetrics(registry: Registry): DatabaseMetrics {
     },
     observeWritable(read) {
       gauge(registry, 'onhand_writable', '1 where the primary takes writes', () => Number(read()));
+    },
+    observeRedis(read) {
+      gauge(registry, 'onhand_redis_up', '1 where Redis answers', () => Number(read()));
     },
     observeHeartbeatAge(read) {
       const help = 'Age of the newest beat of the primary; NaN while none was seen';

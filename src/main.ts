@@ -1,0 +1,161 @@
+import { Calls } from './api/call.js';
+import { DescriptorIndex } from './api/descriptor-index.js';
+import { type AddService, startGrpcServer } from './api/grpc.js';
+import { InventoryHandlers } from './api/handlers.js';
+import { GrpcHealth, Readiness } from './api/health.js';
+import { startHttpServer } from './api/http.js';
+import { addReflection } from './api/reflection.js';
+import { type Config, ConfigError, readConfig } from './config.js';
+import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger/ledger.js';
+import { Cluster } from './postgres/cluster.js';
+import { ReadPath } from './reads/read-path.js';
+import { SourceWatch } from './reads/source-watch.js';
+import { RedisHealth } from './redis/health.js';
+import { createLogger, type Logger } from './telemetry/logger.js';
+import { createMetrics, type Metrics } from './telemetry/metrics.js';
+import { startMetricsServer } from './telemetry/metrics-server.js';
+
+/**
+ * The service: configuration -> pools -> ledger and reads -> servers -> signals. The one place that puts the parts
+ * together, reads the environment and ends the process.
+ */
+
+const EXIT_USAGE = 2;
+
+/** Stops what was started, in the order in which requests leave: refuse, finish, close. */
+type Stop = () => Promise<void>;
+
+async function start(config: Config, logger: Logger): Promise<Stop> {
+  const metrics = createMetrics();
+  const cluster = openCluster(config, logger);
+  const ledger = new Ledger({
+    pool: cluster.writes,
+    lanes: config.lanes,
+    queueLimit: config.laneQueueLimit,
+    batchLimit: config.laneBatchLimit,
+    observer: {
+      ...metrics.ledger,
+      failed: (error) => logger.warn({ err: error }, 'A batch could not be settled'),
+    },
+  });
+  const reads = new ReadPath(cluster);
+  const sources = new SourceWatch(reads);
+  await Promise.all([cluster.heartbeat.start(), sources.start()]);
+  const redis = openRedis(config, logger);
+  observe(metrics, { cluster, ledger, redis });
+
+  const handlers = new InventoryHandlers({ ledger, reads, commandDecided: metrics.ledger.commandDecided });
+  const calls = new Calls({ handlers, metrics: metrics.requests, logger });
+  const readiness = new Readiness({
+    ready: () => sources.answering,
+    writable: () => cluster.heartbeat.writable,
+  });
+  const health = new GrpcHealth(readiness);
+  const { host } = config;
+  const descriptors = DescriptorIndex.ofServer();
+  const services: AddService[] = [
+    (server) => health.addTo(server),
+    (server) => addReflection(server, descriptors),
+  ];
+  const grpc = await startGrpcServer({ host, port: config.grpcPort, calls, services });
+  const http = await startHttpServer({ host, port: config.httpPort, calls, readiness });
+  const metricsServer = await startMetricsServer({
+    host,
+    port: config.metricsPort,
+    registry: metrics.registry,
+  });
+  const ports = { grpcPort: grpc.port, httpPort: http.port, metricsPort: metricsServer.port };
+  logger.info({ ...ports, host }, 'serving');
+
+  return async () => {
+    readiness.announceStop();
+    health.refresh();
+    calls.drain();
+    await ledger.drain();
+    await Promise.all([grpc.stop(config.shutdownMs / 2), http.stop(config.shutdownMs / 2)]);
+    health.stop();
+    sources.stop();
+    redis?.stop();
+    await Promise.all([cluster.close(), metricsServer.stop()]);
+  };
+}
+
+function openCluster(config: Config, logger: Logger): Cluster {
+  return new Cluster({
+    primaryUrl: config.databaseUrl,
+    replicaUrls: config.databaseReplicaUrls,
+    limits: {
+      max: config.pgPoolMax,
+      min: config.pgPoolMin,
+      idleMs: config.pgPoolIdleMs,
+      lifetimeMs: config.pgPoolLifetimeMs,
+    },
+    writeSettings: LEDGER_SESSION_SETTINGS,
+    onError: (pool, error) => logger.debug({ pool, err: error }, 'A database connection failed'),
+  });
+}
+
+function openRedis(config: Config, logger: Logger): RedisHealth | undefined {
+  if (config.redisUrl === undefined) return undefined;
+  return new RedisHealth(config.redisUrl, (up) => {
+    if (up) logger.info('Redis answers');
+    else logger.warn('Redis does not answer; the service goes on without');
+  });
+}
+
+interface Observed {
+  readonly cluster: Cluster;
+  readonly ledger: Ledger;
+  readonly redis: RedisHealth | undefined;
+}
+
+function observe({ ledger: ledgerMetrics, database }: Metrics, { cluster, ledger, redis }: Observed): void {
+  ledgerMetrics.observeQueueLength(() => ledger.queueLength);
+  database.observePools(() => cluster.pools);
+  database.observeWritable(() => cluster.heartbeat.writable);
+  database.observeHeartbeatAge(() => cluster.heartbeat.newestAgeSeconds);
+  if (redis !== undefined) database.observeRedis(() => redis.up);
+}
+
+/** A signal stops the service once; a second one ends it at once. */
+function stopOnSignals(stop: Stop, config: Config, logger: Logger): void {
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.info({ signal }, 'stopping');
+    const patience = setTimeout(() => {
+      logger.error(`did not stop within ${config.shutdownMs} ms; ending all the same`);
+      process.exit(1);
+    }, config.shutdownMs);
+    stop().then(
+      () => {
+        clearTimeout(patience);
+        logger.info('stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.error({ err: error }, 'the stop failed');
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal);
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const logger = createLogger(config.logLevel);
+  try {
+    stopOnSignals(await start(config, logger), config, logger);
+  } catch (error) {
+    logger.fatal({ err: error }, 'the service cannot start');
+    process.exit(1);
+  }
+}
+
+main().catch((error: unknown) => {
+  if (!(error instanceof ConfigError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exit(EXIT_USAGE);
+});
