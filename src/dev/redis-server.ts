@@ -56,7 +56,10 @@ function installWithApt(): string | undefined {
     chmodSync(servicePolicy, 0o755);
   }
   try {
-    return aptGet('update') ?? aptGet('install', '-y', '--no-install-recommends', 'redis-server');
+    const problem = aptGet('update') ?? aptGet('install', '-y', '--no-install-recommends', 'redis-server');
+    // Nor shall the service start by itself at the next boot. Fails where there is no systemd, which is as good.
+    if (problem === undefined) spawnSync('systemctl', ['disable', 'redis-server'], { stdio: 'ignore' });
+    return problem;
   } finally {
     if (ownPolicy) rmSync(servicePolicy, { force: true });
   }
