@@ -1,0 +1,139 @@
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { createConnectRouter } from '@connectrpc/connect';
+import type { UniversalHandler } from '@connectrpc/connect/protocol';
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { InventoryError } from '../domain/errors.js';
+import { InventoryService } from '../gen/connect/inventory/v1/inventory_service_pb.js';
+import type { Calls } from './call.js';
+import { amendError } from './connect-amend.js';
+import { toConnectError } from './error-details.js';
+import { malformedMessage, UNARY_LIMIT_BYTES } from './errors.js';
+import { notServedYet } from './handlers.js';
+import type { RpcKey, StreamRpc, UnaryRpc, UnaryRpcs } from './rpcs.js';
+
+/** Answers at least this long are compressed for those who take that. Errors that the library makes never are. */
+const COMPRESS_FROM_BYTES = 4_096;
+
+/**
+ * Mounts Connect and gRPC-Web at /inventory.v1.InventoryService/*, with the same handlers as native gRPC. The library's
+ * own Fastify plugin is not used: it reads the body itself and answers one that is too large, or that it cannot decode,
+ * without ErrorInfo.
+ */
+export function addConnect(app: FastifyInstance, calls: Calls): void {
+  const router = createConnectRouter({
+    grpc: false,
+    grpcWeb: true,
+    connect: true,
+    readMaxBytes: UNARY_LIMIT_BYTES,
+    // Longer deadlines are cut by the calls, not refused.
+    maxTimeoutMs: Number.MAX_SAFE_INTEGER,
+    acceptCompression: [compressionGzip],
+    compressMinBytes: COMPRESS_FROM_BYTES,
+    jsonOptions: { alwaysEmitImplicit: true, ignoreUnknownFields: true },
+  });
+  router.service(InventoryService, implementation(calls));
+  app.register(async (scope) => {
+    // The library reads the body from the raw request.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    for (const handler of router.handlers) {
+      const rpc = handler.method.localName as RpcKey;
+      const method = [...handler.allowedMethods] as ('GET' | 'POST')[];
+      const serve = handler.method.methodKind === 'unary' ? serveUnary : serveStream;
+      scope.route({
+        method,
+        url: handler.requestPath,
+        exposeHeadRoute: false,
+        config: { rpc },
+        handler: (request, reply) => serve(calls, handler, request, reply),
+      });
+    }
+  });
+}
+
+type Implementation = ServiceImpl<typeof InventoryService>;
+
+function implementation(calls: Calls): Implementation {
+  // Both generators make the same shapes; only, ts-proto's enums have UNRECOGNIZED besides, which is never answered.
+  const unary = <R extends UnaryRpc>(rpc: R) =>
+    unaryImplementation(calls, rpc) as unknown as Implementation[R];
+  const onlyOverGrpc = new InventoryError(
+    'UNIMPLEMENTED',
+    'Sync is served over native gRPC only; Apply sends the same operations in one call',
+  );
+  return {
+    get: unary('get'),
+    batchGet: unary('batchGet'),
+    list: unary('list'),
+    sell: unary('sell'),
+    restock: unary('restock'),
+    apply: unary('apply'),
+    listEvents: unary('listEvents'),
+    sync: () => refusedStream(calls, 'sync', onlyOverGrpc),
+    watch: () => refusedStream(calls, 'watch', notServedYet('watch')),
+  };
+}
+
+function unaryImplementation<R extends UnaryRpc>(calls: Calls, rpc: R) {
+  return async (
+    request: UnaryRpcs[R]['request'],
+    context: HandlerContext,
+  ): Promise<UnaryRpcs[R]['response']> => {
+    const timeoutMs = context.timeoutMs();
+    const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    try {
+      return await calls.run(rpc, 'CONNECT', () => request, deadlineMs);
+    } catch (error) {
+      throw toConnectError(error as InventoryError);
+    }
+  };
+}
+
+function refusedStream(calls: Calls, rpc: StreamRpc, error: InventoryError): AsyncIterable<never> {
+  const next = () => Promise.reject(toConnectError(calls.refuse(rpc, 'CONNECT', error)));
+  return { [Symbol.asyncIterator]: () => ({ next }) };
+}
+
+/** The answer is gathered before it is sent: an error that the library made gets its details first. */
+async function serveUnary(
+  calls: Calls,
+  handler: UniversalHandler,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const response = await handler(toUniversalRequest(request, reply));
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body ?? []) chunks.push(chunk);
+  const rpc = handler.method.localName as UnaryRpc;
+  const body = amendError(calls, rpc, response, Buffer.concat(chunks));
+  response.header?.delete('content-length');
+  for (const [name, value] of response.header ?? []) reply.header(name, value);
+  return reply.code(response.status).send(body);
+}
+
+async function serveStream(
+  _calls: Calls,
+  handler: UniversalHandler,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const universalRequest = toUniversalRequest(request, reply);
+  reply.hijack();
+  // A client that goes away in between is nothing to tell anybody.
+  await universalResponseToNodeResponse(await handler(universalRequest), reply.raw).catch(() => {
+    reply.raw.destroy();
+  });
+}
+
+function toUniversalRequest(request: FastifyRequest, reply: FastifyReply) {
+  try {
+    return universalRequestFromNodeRequest(request.raw, reply.raw, undefined, undefined);
+  } catch (error) {
+    throw malformedMessage('The request', 'its Host header is not valid', error);
+  }
+}

@@ -1,0 +1,123 @@
+import { InventoryError } from '../domain/errors.js';
+import { Violations } from './field-rules.js';
+
+/** Field names as people read them. */
+const LABELS: Readonly<Record<string, string>> = {
+  storeId: 'Store ID',
+  productId: 'Product ID',
+  quantity: 'Quantity',
+  eventId: 'Event ID',
+  occurredTime: 'Occurred time',
+  metadata: 'Metadata',
+  keys: 'Keys',
+  consistency: 'Consistency',
+  minVersion: 'Minimum version',
+  pageSize: 'Page size',
+  pageToken: 'Page token',
+};
+
+type Values = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the fields of a query or JSON object by type, and collects what has another type or is not known: REST is
+ * strict where protobuf is lenient. A field that is null counts as absent.
+ */
+export class RestFields {
+  readonly #values: Values;
+  readonly #found: { field: string; description: string }[];
+
+  constructor(
+    values: unknown,
+    names: readonly string[],
+    private readonly prefix = '',
+    found: { field: string; description: string }[] = [],
+  ) {
+    this.#values = values as Values;
+    this.#found = found;
+    for (const name in this.#values) {
+      if (!names.includes(name)) this.add(name, `Unknown field; known are ${names.join(', ')}`);
+    }
+  }
+
+  /** Empty where absent. */
+  text(name: string): string {
+    const value = this.#values[name];
+    if (typeof value === 'string') return value;
+    if (value !== undefined && value !== null) this.add(name, `${LABELS[name]} must be one string`);
+    return '';
+  }
+
+  number(name: string): number | undefined {
+    const value = this.#values[name];
+    if (typeof value === 'number') return value;
+    if (value !== undefined && value !== null) this.add(name, `${LABELS[name]} must be a number`);
+    return undefined;
+  }
+
+  /** The digits of a whole number in a query; '0' where absent. */
+  wholeNumberText(name: string): string {
+    const text = this.text(name);
+    if (/^-?\d{1,18}$/.test(text)) return text;
+    if (text !== '') this.add(name, `${LABELS[name]} must be a whole number`);
+    return '0';
+  }
+
+  list(name: string): readonly unknown[] {
+    const value = this.#values[name];
+    if (Array.isArray(value)) return value;
+    if (value !== undefined && value !== null) this.add(name, `${LABELS[name]} must be a list`);
+    return [];
+  }
+
+  /** An object of strings; empty where absent. */
+  texts(name: string): Record<string, string> {
+    const value = this.#values[name];
+    if (value === undefined || value === null) return {};
+    if (!isObject(value) || !Object.values(value).every((each) => typeof each === 'string')) {
+      this.add(name, `${LABELS[name]} must be an object of strings`);
+      return {};
+    }
+    return value as Record<string, string>;
+  }
+
+  /** The fields of an object inside this one; its problems are collected here. */
+  part(value: unknown, path: string, names: readonly string[]): RestFields {
+    if (isObject(value)) return new RestFields(value, names, `${path}.`, this.#found);
+    this.#found.push({ field: path, description: 'Must be an object' });
+    return new RestFields({}, [], `${path}.`, this.#found);
+  }
+
+  add(name: string, description: string): void {
+    this.#found.push({ field: `${this.prefix}${name}`, description });
+  }
+
+  /**
+   * Where anything was found, tells it together with what the request's own rules say about its other fields.
+   *
+   * @throws InventoryError INVALID_FIELD.
+   */
+  throwIfAny(validate: () => unknown): void {
+    if (this.#found.length === 0) return;
+    const violations = new Violations();
+    const fields = new Set(this.#found.map(({ field }) => field));
+    for (const { field, description } of this.#found) violations.add(field, description);
+    for (const { field, description } of violationsOf(validate)) {
+      const known = [...fields].some((each) => field === each || field.startsWith(`${each}.`));
+      if (!known) violations.add(field, description);
+    }
+    violations.throwIfAny();
+  }
+}
+
+function violationsOf(validate: () => unknown): InventoryError['violations'] {
+  try {
+    validate();
+  } catch (error) {
+    if (error instanceof InventoryError) return error.violations;
+    throw error;
+  }
+  return [];
+}
+
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
