@@ -11,6 +11,12 @@ import { RPC_NAMES } from './rpcs.js';
 const TRAILER_FLAG = 0x80;
 const FRAME_HEADER_BYTES = 5;
 
+/** What is sent. */
+export interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
 /**
  * Completes an error that the Connect library made itself, for a request that never reached a handler: too large, or
  * not to be decoded. It is counted, and gets the ErrorInfo that every error has. All other answers stay as they are.
@@ -20,27 +26,29 @@ export function amendError(
   rpc: UnaryRpc,
   response: UniversalServerResponse,
   body: Buffer,
-): Buffer {
+): Answer {
+  const { status } = response;
   const type = response.header?.get('content-type') ?? '';
-  if (type.startsWith('application/grpc-web')) return amendGrpcWeb(calls, rpc, body);
-  const isConnectError = response.status !== 200 && type === 'application/json';
-  return isConnectError ? amendConnect(calls, rpc, body) : body;
+  if (type.startsWith('application/grpc-web')) return { status, body: amendGrpcWeb(calls, rpc, body) };
+  const isConnectError = status !== 200 && type === 'application/json';
+  return isConnectError ? amendConnect(calls, rpc, status, body) : { status, body };
 }
 
-function amendConnect(calls: Calls, rpc: UnaryRpc, body: Buffer): Buffer {
+function amendConnect(calls: Calls, rpc: UnaryRpc, httpStatus: number, body: Buffer): Answer {
   const { code, message, details } = JSON.parse(body.toString()) as {
     code: string;
     message?: string;
     details?: unknown;
   };
-  if (details !== undefined) return body;
+  if (details !== undefined) return { status: httpStatus, body };
   const error = calls.refuse(rpc, 'CONNECT', libraryError(rpc, code.toUpperCase(), message));
   const amended = {
     code: ERROR_TABLE[error.reason].code.toLowerCase(),
     message: wireMessage(error),
     details: [errorInfoAsConnectJson(error)],
   };
-  return Buffer.from(JSON.stringify(amended));
+  const status = error.reason === 'MALFORMED_MESSAGE' ? 400 : httpStatus;
+  return { status, body: Buffer.from(JSON.stringify(amended)) };
 }
 
 function amendGrpcWeb(calls: Calls, rpc: UnaryRpc, body: Buffer): Buffer {
@@ -70,11 +78,14 @@ function amendGrpcWeb(calls: Calls, rpc: UnaryRpc, body: Buffer): Buffer {
 
 /** What the library means by the code of an error that it made itself. */
 function libraryError(rpc: UnaryRpc, code: string | undefined, message = ''): unknown {
+  const malformed = () => malformedMessage(`The ${RPC_NAMES[rpc]} request`, message);
+  // Bytes that cannot be decoded are an internal error to the library.
+  if (message.startsWith('parse binary')) return malformed();
   switch (code) {
     case 'RESOURCE_EXHAUSTED':
       return messageTooLarge();
     case 'INVALID_ARGUMENT':
-      return malformedMessage(`The ${RPC_NAMES[rpc]} request`, message);
+      return malformed();
     case 'UNIMPLEMENTED':
       return new InventoryError('UNIMPLEMENTED', message);
     default:

@@ -30,8 +30,8 @@ export function addConnect(app: FastifyInstance, calls: Calls): void {
     grpcWeb: true,
     connect: true,
     readMaxBytes: UNARY_LIMIT_BYTES,
-    // Longer deadlines are cut by the calls, not refused.
-    maxTimeoutMs: Number.MAX_SAFE_INTEGER,
+    // Longer deadlines than 30 s are cut by the calls, not refused; only what no timer can hold is refused here.
+    maxTimeoutMs: 2 ** 31 - 1,
     acceptCompression: [compressionGzip],
     compressMinBytes: COMPRESS_FROM_BYTES,
     jsonOptions: { alwaysEmitImplicit: true, ignoreUnknownFields: true },
@@ -110,10 +110,12 @@ async function serveUnary(
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body ?? []) chunks.push(chunk);
   const rpc = handler.method.localName as UnaryRpc;
-  const body = amendError(calls, rpc, response, Buffer.concat(chunks));
+  const { status, body } = amendError(calls, rpc, response, Buffer.concat(chunks));
   response.header?.delete('content-length');
   for (const [name, value] of response.header ?? []) reply.header(name, value);
-  return reply.code(response.status).send(body);
+  // What is left of a body that was too large would be taken for the next request.
+  if (!request.raw.complete) reply.header('connection', 'close');
+  return reply.code(status).send(body);
 }
 
 async function serveStream(
@@ -122,7 +124,8 @@ async function serveStream(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const universalRequest = toUniversalRequest(request, reply);
+  // Over HTTP/1.1 the library refuses streams both ways by itself, without a word on what to use instead.
+  const universalRequest = { ...toUniversalRequest(request, reply), httpVersion: '2.0' };
   reply.hijack();
   // A client that goes away in between is nothing to tell anybody.
   await universalResponseToNodeResponse(await handler(universalRequest), reply.raw).catch(() => {
