@@ -1,0 +1,75 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { ChangeRequest, ChangeResponse } from './messages.js';
+import { COMMAND_RETRIES, withRetries } from './retries.js';
+import { ServiceFailure } from './service-failure.js';
+import { printJson, type Session } from './session.js';
+import { type Column, count, drawTable } from './tables.js';
+
+/** What `sell` and `restock` ask for; without an event id one is made. */
+export interface ChangeArguments {
+  readonly storeId: string;
+  readonly productId: string;
+  readonly quantity: number;
+  readonly eventId: string | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Sells or restocks. The event id is made and shown before the command leaves, and each try carries it: whatever happens
+ * on the way, the command counts once, and the person can ask again.
+ */
+export async function change(
+  session: Session,
+  rpc: 'Sell' | 'Restock',
+  wanted: ChangeArguments,
+): Promise<void> {
+  const { client, options, terminal } = session;
+  const eventId = wanted.eventId ?? uuidv7();
+  if (wanted.eventId === undefined) terminal.err.line(terminal.err.paint('dim', `Event id: ${eventId}`));
+  const { storeId, productId, quantity, metadata } = wanted;
+  const request: ChangeRequest = { storeId, productId, quantity, eventId, metadata };
+  const deadline = Date.now() + options.deadlineMs;
+  try {
+    const answer = await withRetries(() => client.call(rpc, request, deadline), {
+      ...COMMAND_RETRIES,
+      giveUpAt: deadline,
+      onRetry: (failure) => terminal.err.line(terminal.err.paint('dim', `${failure.message}; trying again.`)),
+    });
+    if (options.json) printJson(session, answer);
+    else showChange(session, rpc, quantity, answer);
+  } catch (error) {
+    if (error instanceof ServiceFailure) error.eventId = eventId;
+    throw error;
+  }
+}
+
+function showChange(
+  { terminal }: Session,
+  rpc: 'Sell' | 'Restock',
+  quantity: number,
+  answer: ChangeResponse,
+): void {
+  const columns: Column[] = [
+    { title: 'Store' },
+    { title: 'Product' },
+    { title: rpc === 'Sell' ? 'Sold' : 'Added', numeric: true },
+    { title: 'Before', numeric: true },
+    { title: 'On hand', numeric: true },
+    { title: 'Version', numeric: true },
+    { title: 'Event id' },
+  ];
+  const { stock, quantityBefore, eventId } = answer;
+  const row = [
+    stock.storeId,
+    stock.productId,
+    count(quantity),
+    count(quantityBefore),
+    count(stock.quantity),
+    count(stock.version),
+    eventId,
+  ];
+  const { out } = terminal;
+  out.line(drawTable(out, columns, [row]));
+  if (answer.replayed)
+    out.line(out.paint('yellow', 'Replayed: this event id was done before. It changed nothing now.'));
+}

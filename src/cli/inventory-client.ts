@@ -1,0 +1,142 @@
+import { join } from 'node:path';
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import { projectRoot } from '../project-root.js';
+import { type Calls, toJsonShape } from './messages.js';
+import {
+  type DecodedStatus,
+  type FailureDetails,
+  failureDetails,
+  NO_DETAILS,
+  ServiceFailure,
+} from './service-failure.js';
+
+/** What one server lets a client have in flight on one connection. */
+const STREAMS_PER_CONNECTION = 100;
+
+const CHANNEL_OPTIONS = {
+  // A proxy meant for the web would swallow calls to a service on this machine or network.
+  'grpc.enable_http_proxy': 0,
+  // Each client has its own connection: several of one address would otherwise share one.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+};
+
+const NO_CONNECTION = 'The service cannot be reached: no connection in the time allowed';
+
+/** Calls the inventory service, knowing nothing of it but its .proto files. */
+export class InventoryClient {
+  readonly #protocol = loadProtocol();
+  readonly #connections: readonly Client[];
+  #calls = 0;
+
+  /**
+   * @param server host:port
+   * @param concurrency how many calls may be in flight at once; enough connections for them are opened
+   */
+  constructor(server: string, concurrency = 1) {
+    const count = Math.ceil(concurrency / STREAMS_PER_CONNECTION);
+    this.#connections = Array.from(
+      { length: count },
+      () => new Client(server, credentials.createInsecure(), CHANNEL_OPTIONS),
+    );
+  }
+
+  /**
+   * Calls one RPC.
+   *
+   * @param deadline when to give up, in milliseconds since 1970
+   * @throws ServiceFailure whatever goes wrong
+   */
+  call<Name extends keyof Calls>(
+    name: Name,
+    request: Calls[Name][0],
+    deadline: number,
+  ): Promise<Calls[Name][1]> {
+    const method = this.#protocol.service[name];
+    if (method === undefined) throw new Error(`The .proto files have no RPC ${name}`);
+    const connection = this.#connections[this.#calls++ % this.#connections.length] as Client;
+    return new Promise((resolve, reject) => {
+      connection.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        new Metadata(),
+        { deadline },
+        (error, response) => {
+          if (error) reject(this.#failure(error));
+          else resolve(toJsonShape(response) as Calls[Name][1]);
+        },
+      );
+    });
+  }
+
+  /**
+   * Waits for the connections.
+   *
+   * @param deadline when to give up, in milliseconds since 1970
+   * @throws ServiceFailure UNAVAILABLE if the server cannot be reached by then
+   */
+  async connect(deadline: number): Promise<void> {
+    await Promise.all(
+      this.#connections.map(
+        (connection) =>
+          new Promise<void>((resolve, reject) => {
+            connection.waitForReady(deadline, (error) => {
+              if (error) reject(new ServiceFailure(status.UNAVAILABLE, NO_CONNECTION));
+              else resolve();
+            });
+          }),
+      ),
+    );
+  }
+
+  close(): void {
+    for (const connection of this.#connections) connection.close();
+  }
+
+  #failure(error: ServiceError): ServiceFailure {
+    const details = this.#details(error);
+    return new ServiceFailure(error.code, plainMessage(error, details), details);
+  }
+
+  #details(error: ServiceError): FailureDetails {
+    const [encoded] = error.metadata?.get('grpc-status-details-bin') ?? [];
+    if (!Buffer.isBuffer(encoded)) return NO_DETAILS;
+    try {
+      return failureDetails(this.#protocol.status.deserialize(encoded) as DecodedStatus);
+    } catch {
+      // Details that cannot be read are another service's; code and message still tell what happened.
+      return NO_DETAILS;
+    }
+  }
+}
+
+/** What the service says, as it says it; of what grpc-js says of a failed connection, the cause. */
+function plainMessage(error: ServiceError, details: FailureDetails): string {
+  const said = error.details || error.message;
+  if (details.reason !== '' || error.code !== status.UNAVAILABLE) return said;
+  const cause = /Last error: (?:Error: )?(.*?)\.? Resolution note/.exec(said)?.[1];
+  return `The service cannot be reached: ${cause || said}`;
+}
+
+interface Protocol {
+  readonly service: ServiceDefinition;
+  readonly status: MessageTypeDefinition<object, object>;
+}
+
+function loadProtocol(): Protocol {
+  const definitions = loadSync(['inventory/v1/inventory_service.proto', 'google/rpc/error_details.proto'], {
+    includeDirs: [join(projectRoot(), 'proto')],
+    longs: String,
+    enums: String,
+    defaults: true,
+    json: true,
+  });
+  return {
+    service: definitions['inventory.v1.InventoryService'] as ServiceDefinition,
+    status: definitions['google.rpc.Status'] as MessageTypeDefinition<object, object>,
+  };
+}

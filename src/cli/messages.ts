@@ -1,0 +1,103 @@
+/**
+ * The messages that the CLI sends and gets, in their proto3 JSON shape: lowerCamelCase names, int64 as strings, enums by
+ * name, times as RFC 3339. They are written by hand, because this client knows the service by its .proto files alone.
+ */
+export interface Stock {
+  readonly storeId: string;
+  readonly productId: string;
+  readonly quantity: number;
+  readonly oversold: number;
+  readonly version: string;
+  readonly createTime: string;
+  readonly updateTime: string;
+}
+
+/** What every answer of a read tells about its age. */
+export interface Freshness {
+  readonly source: string;
+  readonly cached: boolean;
+  readonly maxAgeMs: number;
+  readonly stale: boolean;
+}
+
+export interface GetRequest {
+  readonly storeId: string;
+  readonly productId: string;
+  readonly consistency: Consistency;
+  readonly minVersion: string;
+}
+
+export interface GetResponse extends Freshness {
+  readonly stock: Stock;
+}
+
+export type Consistency = 'CONSISTENCY_UNSPECIFIED' | 'CONSISTENCY_STRONG';
+
+export interface ListRequest {
+  readonly storeId: string;
+  readonly productId: string;
+  readonly pageSize: number;
+  readonly pageToken: string;
+  readonly consistency: Consistency;
+}
+
+export interface ListResponse extends Freshness {
+  readonly stocks: readonly Stock[];
+  readonly nextPageToken: string;
+}
+
+/** Sell and Restock ask in the same words and answer in the same words. */
+export interface ChangeRequest {
+  readonly storeId: string;
+  readonly productId: string;
+  readonly quantity: number;
+  readonly eventId: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface ChangeResponse {
+  readonly stock: Stock;
+  readonly quantityBefore: number;
+  readonly eventId: string;
+  readonly replayed: boolean;
+}
+
+/** The RPCs that the CLI calls: request and response of each. */
+export interface Calls {
+  readonly Get: readonly [GetRequest, GetResponse];
+  readonly List: readonly [ListRequest, ListResponse];
+  readonly Sell: readonly [ChangeRequest, ChangeResponse];
+  readonly Restock: readonly [ChangeRequest, ChangeResponse];
+}
+
+/**
+ * Turns what proto-loader decodes into proto3 JSON: a Timestamp becomes RFC 3339 text, a message that is not set is left
+ * out. Everything else has its JSON shape already.
+ */
+export function toJsonShape(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(toJsonShape);
+  if (typeof value !== 'object' || value === null) return value;
+  if (isTimestamp(value)) return timestampText(value);
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== null && member !== undefined)
+      .map(([name, member]) => [name, toJsonShape(member)]),
+  );
+}
+
+interface Timestamp {
+  readonly seconds: string;
+  readonly nanos: number;
+}
+
+function isTimestamp(value: object): value is Timestamp {
+  return Object.keys(value).length === 2 && 'seconds' in value && 'nanos' in value;
+}
+
+/** With 3, 6 or 9 digits, as many as are needed, and none for whole seconds. */
+function timestampText({ seconds, nanos }: Timestamp): string {
+  const whole = new Date(Number(seconds) * 1_000).toISOString().slice(0, -'.000Z'.length);
+  if (nanos === 0) return `${whole}Z`;
+  const digits = String(nanos).padStart(9, '0');
+  return `${whole}.${digits.replace(/(000){1,2}$/, '')}Z`;
+}

@@ -1,0 +1,161 @@
+import { basename } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import type { InventoryClient } from './inventory-client.js';
+import { type InvoiceLine, readInvoiceLines } from './invoice-lines.js';
+import { startProgress } from './progress.js';
+import { type ReplayCommand, stockQueues } from './replay-plan.js';
+import { answered, emptyTally, type Outcome, runQueues, type Tally } from './replay-run.js';
+import { JOB_RETRIES, withRetries } from './retries.js';
+import { ServiceFailure } from './service-failure.js';
+import { printJson, type Session } from './session.js';
+import { count, drawTable } from './tables.js';
+import type { TextChannel } from './terminal.js';
+
+/** How long a replay waits for the service to come back, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
+/** What `replay` asks for. */
+export interface ReplayArguments {
+  readonly file: string;
+  readonly concurrency: number;
+  /** UUID; the event ids are made in it. */
+  readonly namespace: string;
+}
+
+/** What a replay did, as --json prints it. */
+interface ReplayResult extends Omit<Tally, 'openings'> {
+  readonly file: string;
+  readonly lines: number;
+  readonly stocks: number;
+  readonly commands: number;
+  readonly retries: number;
+  readonly seconds: number;
+  readonly commandsPerSecond: number;
+}
+
+/**
+ * Replays a file of invoice lines. Every event id follows from the file alone, so that a second run, or one after a run
+ * that broke off, repeats what was done before without doing it again.
+ */
+export async function replay(session: Session, wanted: ReplayArguments): Promise<void> {
+  const { client, options, terminal } = session;
+  const lines = await readInvoiceLines(wanted.file);
+  const queues = stockQueues(lines);
+  await client.connect(Date.now() + options.deadlineMs);
+  const total = lines.length + queues.length;
+  const sender = new ReplaySender(client, options.deadlineMs, terminal.err);
+  const progress = startProgress(terminal.err, 'Replaying', total);
+  const tally = emptyTally();
+  const startedAt = performance.now();
+  try {
+    await runQueues(queues, {
+      namespace: wanted.namespace,
+      concurrency: wanted.concurrency,
+      send: (command) => sender.send(command),
+      onAnswer: () => progress.update(answered(tally)),
+      tally,
+    });
+  } catch (error) {
+    progress.stop();
+    terminal.err.line(
+      `Broke off: ${count(answered(tally))} of ${count(total)} commands were answered. ` +
+        'Run it again: they are replayed, and the others done.',
+    );
+    throw error;
+  }
+  progress.stop();
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const result = resultOf(wanted, lines, queues.length, tally, sender.retries, seconds);
+  if (options.json) printJson(session, result);
+  else showResult(terminal.out, result);
+}
+
+/** Sends each command until it is decided, however often the service has to be asked. */
+class ReplaySender {
+  retries = 0;
+  #saidWaiting = false;
+
+  constructor(
+    private readonly client: InventoryClient,
+    private readonly deadlineMs: number,
+    private readonly notes: TextChannel,
+  ) {}
+
+  /** @throws ServiceFailure if the answer is neither success nor too little in stock, or does not come */
+  async send(command: ReplayCommand): Promise<Outcome> {
+    const { rpc, request } = command;
+    try {
+      const { replayed } = await withRetries(
+        () => this.client.call(rpc, request, Date.now() + this.deadlineMs),
+        { ...JOB_RETRIES, giveUpAt: Date.now() + PATIENCE_MS, onRetry: (failure) => this.#retrying(failure) },
+      );
+      return { accepted: true, replayed };
+    } catch (error) {
+      if (!(error instanceof ServiceFailure)) throw error;
+      const { reason, metadata } = error.details;
+      if (error.code === status.FAILED_PRECONDITION && reason === 'INSUFFICIENT_STOCK')
+        return { accepted: false, replayed: metadata.replayed === 'true' };
+      error.message = `${placeOf(command)}: ${error.message}`;
+      error.eventId = request.eventId;
+      throw error;
+    }
+  }
+
+  #retrying(failure: ServiceFailure): void {
+    this.retries++;
+    if (this.#saidWaiting) return;
+    this.#saidWaiting = true;
+    this.notes.line(`${failure.message}; trying again, for up to ${PATIENCE_MS / 1_000} s a command.`);
+  }
+}
+
+function placeOf({ line, request }: ReplayCommand): string {
+  return line === undefined ? `The opening of ${request.productId} in ${request.storeId}` : `Line ${line}`;
+}
+
+function resultOf(
+  { file }: ReplayArguments,
+  lines: readonly InvoiceLine[],
+  stocks: number,
+  tally: Tally,
+  retries: number,
+  seconds: number,
+): ReplayResult {
+  const { salesAccepted, salesRefused, returns, replayed } = tally;
+  const commands = answered(tally);
+  return {
+    file: basename(file),
+    lines: lines.length,
+    stocks,
+    salesAccepted,
+    salesRefused,
+    returns,
+    commands,
+    replayed,
+    retries,
+    seconds: Math.round(seconds * 100) / 100,
+    commandsPerSecond: Math.round(commands / seconds),
+  };
+}
+
+function showResult(out: TextChannel, result: ReplayResult): void {
+  const rows: [string, number][] = [
+    ['Invoice lines', result.lines],
+    ['Stocks, each opened with 1,000', result.stocks],
+    ['Sales accepted', result.salesAccepted],
+    ['Sales refused: not enough on hand', result.salesRefused],
+    ['Returns', result.returns],
+    ['Commands answered', result.commands],
+    ['  of them replayed: done before', result.replayed],
+    ['Tries repeated', result.retries],
+    ['Commands per second', result.commandsPerSecond],
+  ];
+  const columns = [{ title: result.file }, { title: `${result.seconds.toFixed(1)} s`, numeric: true }];
+  out.line(
+    drawTable(
+      out,
+      columns,
+      rows.map(([name, value]) => [name, count(value)]),
+    ),
+  );
+}
