@@ -1,10 +1,4 @@
-import { Calls } from './api/call.js';
-import { DescriptorIndex } from './api/descriptor-index.js';
-import { type AddService, startGrpcServer } from './api/grpc.js';
-import { InventoryHandlers } from './api/handlers.js';
-import { GrpcHealth, Readiness } from './api/health.js';
-import { startHttpServer } from './api/http.js';
-import { addReflection } from './api/reflection.js';
+import { startApi } from './api/start-api.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger/ledger.js';
 import { Cluster } from './postgres/cluster.js';
@@ -44,36 +38,20 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
   const redis = openRedis(config, logger);
   observe(metrics, { cluster, ledger, redis });
 
-  const handlers = new InventoryHandlers({ ledger, reads, commandDecided: metrics.ledger.commandDecided });
-  const calls = new Calls({ handlers, metrics: metrics.requests, logger });
-  const readiness = new Readiness({
-    ready: () => sources.answering,
-    writable: () => cluster.heartbeat.writable,
-  });
-  const health = new GrpcHealth(readiness);
-  const { host } = config;
-  const descriptors = DescriptorIndex.ofServer();
-  const services: AddService[] = [
-    (server) => health.addTo(server),
-    (server) => addReflection(server, descriptors),
-  ];
-  const grpc = await startGrpcServer({ host, port: config.grpcPort, calls, services });
-  const http = await startHttpServer({ host, port: config.httpPort, calls, readiness });
+  const { host, grpcPort, httpPort } = config;
+  const health = { ready: () => sources.answering, writable: () => cluster.heartbeat.writable };
+  const api = await startApi({ host, grpcPort, httpPort, ledger, reads, health, metrics, logger });
   const metricsServer = await startMetricsServer({
     host,
     port: config.metricsPort,
     registry: metrics.registry,
   });
-  const ports = { grpcPort: grpc.port, httpPort: http.port, metricsPort: metricsServer.port };
+  const ports = { grpcPort: api.grpcPort, httpPort: api.httpPort, metricsPort: metricsServer.port };
   logger.info({ ...ports, host }, 'serving');
 
   return async () => {
-    readiness.announceStop();
-    health.refresh();
-    calls.drain();
+    await api.stop(config.shutdownMs / 2);
     await ledger.drain();
-    await Promise.all([grpc.stop(config.shutdownMs / 2), http.stop(config.shutdownMs / 2)]);
-    health.stop();
     sources.stop();
     redis?.stop();
     await Promise.all([cluster.close(), metricsServer.stop()]);
