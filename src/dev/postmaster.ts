@@ -179,7 +179,7 @@ function lastLines(log: string): string {
  * stale postmaster.pid by itself, except where an unrelated process has got the same number since (after a reboot, or
  * in another container): then we do.
  */
-async function endLeftover(dataDir: string): Promise<void> {
+export async function endLeftover(dataDir: string): Promise<void> {
   const pid = pidInLock(dataDir);
   if (pid === undefined || !isAlive(pid)) return;
   if (servesFolder(pid, dataDir)) await endProcessById(pid, 'SIGINT', leftoversTimeoutMs);

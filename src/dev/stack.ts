@@ -4,7 +4,7 @@ import { reachableHost, withoutPassword } from './banner.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { startReplica } from './postgres-replica.js';
 import { startPrimary } from './postgres-server.js';
-import type { PostgresServer } from './postmaster.js';
+import { endLeftover, type PostgresServer } from './postmaster.js';
 import type { ProcessRegistry } from './process-registry.js';
 import { findOrInstallRedis, startRedis } from './redis-server.js';
 import { reachableFolder } from './server-account.js';
@@ -81,6 +81,12 @@ export class Stack {
       ...(this.redisProgram === undefined ? [] : [redis]),
       ...service,
     ];
+  }
+
+  /** Ends a PostgreSQL of our folders that is not registered: a kill can come between its start and our note of it. */
+  async endUnregistered(): Promise<void> {
+    if (this.options.external) return;
+    for (const name of ['replica', 'primary']) await endLeftover(join(this.postgresFolder, name));
   }
 
   /** Removes the embedded databases. */

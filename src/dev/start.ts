@@ -35,6 +35,7 @@ async function startAll(
   supervisor: Supervisor,
 ): Promise<void> {
   const stack = new Stack(options, registry, supervisor);
+  await stack.endUnregistered();
   await refuseTakenPorts(stack);
   if (options.fresh) stack.startOver();
   stack.rotateLogs();
