@@ -55,10 +55,7 @@ export function spawnServer(wanted: ServerCommand): ServerProcess {
 }
 
 /** Follows a child process until it ends. */
-export function watch(
-  child: ChildProcess,
-  wanted: { command: string; onSpawn?: ((pid: number) => void) | undefined },
-): ServerProcess {
+function watch(child: ChildProcess, wanted: ServerCommand): ServerProcess {
   let ended = false;
   const exited = new Promise<ProcessEnd>((resolve) => {
     child.once('exit', (code, signal) => {

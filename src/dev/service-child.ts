@@ -1,11 +1,8 @@
-import { spawn } from 'node:child_process';
-import { createWriteStream, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { projectRoot } from '../project-root.js';
+import { LogTail } from './log-tail.js';
 import { poll } from './poll.js';
-import { endProcess, watch } from './server-process.js';
+import { endProcess, logPosition, spawnServer } from './server-process.js';
 import type { Running } from './supervisor.js';
 import { complain } from './terminal.js';
 
@@ -25,15 +22,18 @@ export interface ServiceOptions {
 
 /** Starts the service as a process of its own and waits until it is ready. */
 export async function startServiceChild(options: ServiceOptions, signal: AbortSignal): Promise<Running> {
-  const program = join(projectRoot(), 'dist', 'src', 'main.js');
-  const child = spawn(process.execPath, ['--enable-source-maps', program], {
-    detached: true,
-    env: options.environment,
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const tail = new LogTail(options.logFile, logPosition(options.logFile), (line) => {
+    const shown = forTerminal(line);
+    if (shown !== undefined) complain(shown);
   });
-  const service = watch(child, { command: process.execPath, onSpawn: options.onSpawn });
-  const log = createWriteStream(options.logFile, { flags: 'a', mode: 0o600 });
-  for (const stream of [child.stdout, child.stderr]) followLog(stream, log);
+  const service = spawnServer({
+    command: process.execPath,
+    args: ['--enable-source-maps', join(projectRoot(), 'dist', 'src', 'main.js')],
+    logFile: options.logFile,
+    env: options.environment,
+    onSpawn: options.onSpawn,
+  });
+  const exited = service.exited.finally(() => tail.close());
   const stop = () => endProcess(service, [['SIGTERM', stopTimeoutMs]]);
   const ready = await poll(
     async () => {
@@ -43,9 +43,10 @@ export async function startServiceChild(options: ServiceOptions, signal: AbortSi
     readyTimeoutMs,
     50,
   );
-  if (ready === true && !service.hasExited()) return { exited: service.exited, stop };
+  if (ready === true && !service.hasExited()) return { exited, stop };
   const ended = service.hasExited();
   await stop();
+  await exited;
   signal.throwIfAborted();
   const problem = ended ? 'ended before it was ready' : `is not ready after ${readyTimeoutMs} ms`;
   throw new Error(`The service ${problem}: see above and ${options.logFile}.`);
@@ -59,14 +60,6 @@ async function isReady(url: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function followLog(stream: Readable, log: WriteStream): void {
-  createInterface({ input: stream }).on('line', (line) => {
-    log.write(`${line}\n`);
-    const shown = forTerminal(line);
-    if (shown !== undefined) complain(shown);
-  });
 }
 
 interface LogLine {
