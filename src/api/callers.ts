@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { credentials, Metadata, status } from '@grpc/grpc-js';
+import { ErrorInfo, Status } from '../gen/grpc/google/rpc/error_details.js';
+import { InventoryServiceClient } from '../gen/grpc/inventory/v1/inventory_service.js';
+import { STATUS_DETAILS_KEY } from './error-details.js';
+
+/** What a call came to, the same for every transport: its answer, or its code and ErrorInfo. */
+export type Result = Record<string, unknown> & { code?: string; reason?: string };
+
+type Method = 'Get' | 'Sell' | 'Restock';
+
+/** For tests: calls an API over each transport by hand, so that anything can be sent. */
+export class Callers {
+  readonly grpc: InventoryServiceClient;
+
+  constructor(
+    grpcAddress: string,
+    private readonly httpUrl: string,
+  ) {
+    this.grpc = new InventoryServiceClient(grpcAddress, credentials.createInsecure());
+  }
+
+  /** Native gRPC, with an object or the raw bytes of a message. */
+  overGrpc(method: Method, request: object | Buffer): Promise<Result> {
+    const { get, sell, restock } = InventoryServiceClient.service;
+    const definition = { Get: get, Sell: sell, Restock: restock }[method];
+    const bytes = Buffer.isBuffer(request) ? request : definition.requestSerialize(request as never);
+    return new Promise((resolve) => {
+      this.grpc.makeUnaryRequest(
+        definition.path,
+        (value: Buffer) => value,
+        (value: Buffer) => definition.responseDeserialize(value),
+        bytes,
+        new Metadata(),
+        (error, response) => {
+          if (error === null) return resolve(response as unknown as Result);
+          const details = error.metadata.get(STATUS_DETAILS_KEY)[0] as Buffer;
+          const { reason, metadata } = ErrorInfo.decode(Status.decode(details).details[0]!.value);
+          resolve({ code: status[error.code]!, message: error.details, reason, metadata });
+        },
+      );
+    });
+  }
+
+  /** REST below /api/v1/inventory: a POST where there is a body, which may be any text. */
+  async overRest(path: string, body?: unknown, headers?: Record<string, string>): Promise<Result> {
+    const response = await this.#overHttp(`/api/v1/inventory${path}`, body, headers);
+    const answer = (await response.json()) as { data?: object; message: string; error?: Result };
+    const replayed = response.headers.get('idempotent-replayed') === 'true';
+    return { status: response.status, message: answer.message, replayed, ...answer.data, ...answer.error };
+  }
+
+  /** Connect with JSON. */
+  async overConnect(method: Method, body: unknown): Promise<Result> {
+    const response = await this.#overHttp(`/inventory.v1.InventoryService/${method}`, body);
+    const answer = (await response.json()) as Result & { details?: { debug: Result }[] };
+    return { ...answer, status: response.status, ...answer.details?.[0]?.debug };
+  }
+
+  /** A stock of its own, with this many units. */
+  async stockOf(quantity: number): Promise<{ storeId: string; productId: string }> {
+    const key = { storeId: 'STORE_001', productId: `P-${randomUUID()}` };
+    await this.overGrpc('Restock', { ...key, quantity, eventId: '', metadata: {} });
+    return key;
+  }
+
+  async #overHttp(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+    if (body === undefined) return await fetch(this.httpUrl + path);
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const init = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: text };
+    return await fetch(this.httpUrl + path, init);
+  }
+}

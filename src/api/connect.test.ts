@@ -1,0 +1,78 @@
+import type { Transport as ConnectTransport } from '@connectrpc/connect';
+import { ConnectError, createClient } from '@connectrpc/connect';
+import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ErrorInfoSchema } from '../gen/connect/google/rpc/error_details_pb.js';
+import { InventoryService } from '../gen/connect/inventory/v1/inventory_service_pb.js';
+import { Callers } from './callers.js';
+import { type StartedApi, startTestApi } from './started-api.js';
+
+let started: StartedApi;
+let callers: Callers;
+
+beforeAll(async () => {
+  started = await startTestApi();
+  callers = new Callers(started.grpcAddress, started.httpUrl);
+});
+
+afterAll(async () => {
+  callers.grpc.close();
+  await started.stop();
+});
+
+const HUGE = 'x'.repeat(256 * 1024);
+
+describe('clients of the libraries', () => {
+  const transports: [string, () => ConnectTransport][] = [
+    ['Connect, JSON', () => createConnectTransport({ baseUrl: started.httpUrl, httpVersion: '1.1' })],
+    [
+      'Connect, binary',
+      () => createConnectTransport({ baseUrl: started.httpUrl, httpVersion: '1.1', useBinaryFormat: true }),
+    ],
+    ['gRPC-Web', () => createGrpcWebTransport({ baseUrl: started.httpUrl, httpVersion: '1.1' })],
+  ];
+
+  test.each(transports)('%s', async (_name, transport) => {
+    const client = createClient(InventoryService, transport());
+    const key = await callers.stockOf(4);
+    expect(await client.sell({ ...key, quantity: 4 })).toMatchObject({ stock: { quantity: 0, version: 2n } });
+    const reasonOf = async (call: Promise<unknown>) => {
+      const error = ConnectError.from(await call.catch((reason: unknown) => reason));
+      return error.findDetails(ErrorInfoSchema).map((info) => info.reason);
+    };
+    expect(await reasonOf(client.sell({ ...key, quantity: 1 }))).toEqual(['INSUFFICIENT_STOCK']);
+    expect(await reasonOf(client.sell({ ...key, storeId: HUGE }))).toEqual(['MESSAGE_TOO_LARGE']);
+    expect(await reasonOf(client.apply({}))).toEqual(['UNIMPLEMENTED']);
+    const watched = async () => {
+      for await (const _ of client.watch({})) break;
+    };
+    expect(await reasonOf(watched())).toEqual(['UNIMPLEMENTED']);
+    expect(await reasonOf(client.get({ ...key }, { timeoutMs: 1 }))).not.toEqual(['INTERNAL']);
+  });
+
+  test('bytes that are no message, over Connect and gRPC-Web', async () => {
+    for (const [type, bytes] of [
+      ['application/proto', [0x0a, 0xff]],
+      ['application/grpc-web+proto', [0, 0, 0, 0, 2, 0x0a, 0xff]],
+    ] as const) {
+      const init = { method: 'POST', headers: { 'content-type': type }, body: Buffer.from(bytes) };
+      const response = await fetch(`${started.httpUrl}/inventory.v1.InventoryService/Get`, init);
+      const text = await response.text();
+      const details = /(?:"value":"|details-bin: )([\w+/]+)/.exec(text)?.[1] ?? '';
+      expect(Buffer.from(details, 'base64').toString()).toContain('MALFORMED_MESSAGE');
+    }
+  });
+
+  test('streams that are not served yet say so over gRPC', async () => {
+    const codeOf = (call: ReturnType<typeof callers.grpc.watch> | ReturnType<typeof callers.grpc.sync>) =>
+      new Promise((resolve) => {
+        call.on('error', (error) => resolve('code' in error ? error.code : error));
+        call.on('data', resolve);
+      });
+    expect(await codeOf(callers.grpc.watch({ storeId: '', productIds: [], cursor: '' }))).toBe(
+      status.UNIMPLEMENTED,
+    );
+    expect(await codeOf(callers.grpc.sync())).toBe(status.UNIMPLEMENTED);
+  });
+});

@@ -1,0 +1,64 @@
+import { createTestDatabase } from '../dev/test-database.js';
+import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
+import { Cluster } from '../postgres/cluster.js';
+import { ReadPath } from '../reads/read-path.js';
+import { createLogger } from '../telemetry/logger.js';
+import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import { type Api, startApi } from './start-api.js';
+
+/** For tests: the API in this process, on free ports, over a ledger and reads on a database of its own. */
+export interface StartedApi {
+  readonly api: Api;
+  readonly metrics: Metrics;
+  readonly grpcAddress: string;
+  readonly httpUrl: string;
+  /** What health says; to be changed by the test. */
+  readonly health: { ready: boolean; writable: boolean };
+  stop(): Promise<void>;
+}
+
+const POOL_LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
+
+export async function startTestApi(): Promise<StartedApi> {
+  const database = await createTestDatabase();
+  const cluster = new Cluster({
+    primaryUrl: database.url,
+    replicaUrls: [database.replicaUrl],
+    limits: POOL_LIMITS,
+    writeSettings: LEDGER_SESSION_SETTINGS,
+    onError: () => {},
+  });
+  await cluster.heartbeat.start();
+  const metrics = createMetrics();
+  const ledger = new Ledger({
+    pool: cluster.writes,
+    lanes: 2,
+    queueLimit: 1_000,
+    batchLimit: 100,
+    observer: { ...metrics.ledger, failed: () => {} },
+  });
+  const health = { ready: true, writable: true };
+  const api = await startApi({
+    host: '127.0.0.1',
+    grpcPort: 0,
+    httpPort: 0,
+    ledger,
+    reads: new ReadPath(cluster),
+    health: { ready: () => health.ready, writable: () => health.writable },
+    metrics,
+    logger: createLogger('silent'),
+  });
+  return {
+    api,
+    metrics,
+    health,
+    grpcAddress: `127.0.0.1:${api.grpcPort}`,
+    httpUrl: `http://127.0.0.1:${api.httpPort}`,
+    async stop() {
+      await api.stop(2_000);
+      await ledger.drain();
+      await cluster.close();
+      await database.drop();
+    },
+  };
+}
