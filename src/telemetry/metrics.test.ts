@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createMetrics } from './metrics.js';
+import { type MetricsServer, startMetricsServer } from './metrics-server.js';
+
+const metrics = createMetrics();
+let server: MetricsServer;
+
+beforeAll(async () => {
+  server = await startMetricsServer({ host: '127.0.0.1', port: 0, registry: metrics.registry });
+});
+
+afterAll(async () => {
+  await server.stop();
+});
+
+const get = (path: string) => fetch(`http://127.0.0.1:${server.port}${path}`);
+
+test('every family is served with what was observed', async () => {
+  metrics.requests.counter({ method: 'Get', transport: 'grpc', code: 'OK', reason: '' })();
+  metrics.requests.timer({ method: 'Get', transport: 'grpc' })(0.002);
+  metrics.ledger.batchCommitted(7, 0.004);
+  metrics.ledger.retried('EVENT_ID_TAKEN');
+  metrics.ledger.commandDecided('SALE', 'applied');
+  metrics.ledger.observeQueueLength(() => 3);
+  metrics.database.observePools(() => [['writes', { totalCount: 5, idleCount: 2, waitingCount: 1 }]]);
+  metrics.database.observeWritable(() => true);
+  metrics.database.observeHeartbeatAge(() => undefined);
+  const response = await get('/metrics');
+  expect(response.headers.get('content-type')).toContain('text/plain');
+  const lines = (await response.text()).split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'onhand_requests_total{method="Get",transport="grpc",code="OK",reason=""} 1',
+      'onhand_request_duration_seconds_bucket{le="0.0025",method="Get",transport="grpc"} 1',
+      'onhand_ledger_batch_commands_sum 7',
+      'onhand_ledger_commit_seconds_count 1',
+      'onhand_ledger_retries_total{cause="EVENT_ID_TAKEN"} 1',
+      'onhand_ledger_commands_total{type="SALE",outcome="applied"} 1',
+      'onhand_ledger_queue_length 3',
+      'onhand_pool_connections{pool="writes",state="active"} 3',
+      'onhand_pool_connections{pool="writes",state="waiting"} 1',
+      'onhand_writable 1',
+      'onhand_heartbeat_age_seconds Nan',
+    ]),
+  );
+  expect(lines.some((line) => line.startsWith('process_resident_memory_bytes '))).toBe(true);
+});
+
+test('nothing else is served there, and a taken port is named', async () => {
+  expect((await get('/')).status).toBe(404);
+  const again = startMetricsServer({ host: '127.0.0.1', port: server.port, registry: metrics.registry });
+  await expect(again).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+    message: expect.stringContaining(`127.0.0.1:${server.port}`),
+  });
+});
