@@ -1,0 +1,91 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { complain, isInteractive, messageOf } from '../src/dev/terminal.js';
+import { EnvironmentStarter } from './environment.js';
+import { Pgbench } from './pgbench.js';
+import { QuickBench, type QuickOptions } from './quick.js';
+import { describeMachine, drawReport, formatReport, type QuickReport, saveReport } from './report.js';
+
+const EXIT_USAGE = 2;
+
+async function quick(options: QuickOptions & { readonly json?: boolean }): Promise<void> {
+  const started = performance.now();
+  const progress = (line: string) =>
+    complain(`[${((performance.now() - started) / 1000).toFixed(0).padStart(3)} s] ${line}`);
+  const report = await withEnvironment(progress, async (environment): Promise<QuickReport> => {
+    const { seconds, rounds } = options;
+    const result = await new QuickBench(environment, { seconds, rounds }, progress).run();
+    return {
+      benchmark: 'quick',
+      time: new Date().toISOString(),
+      machine: describeMachine(),
+      server: environment.settings,
+      pgbench: Pgbench.installed() ?? null,
+      options: { seconds, rounds },
+      result,
+    };
+  });
+  if (options.json) {
+    process.stdout.write(formatReport(report));
+    return;
+  }
+  process.stdout.write(`${drawReport(report, isInteractive(process.stdout))}\n`);
+  process.stdout.write(`Written as JSON to ${saveReport(report)}.\n`);
+}
+
+/** Starts the servers, and stops them however the work ends, a signal included. */
+async function withEnvironment<T>(
+  progress: (line: string) => void,
+  work: (environment: Awaited<ReturnType<EnvironmentStarter['start']>>) => Promise<T>,
+): Promise<T> {
+  const starter = new EnvironmentStarter();
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const onSignal = (signal: NodeJS.Signals) => {
+    complain(`${signal}: stopping.`);
+    const exit = () => process.exit(1);
+    starter.stop().then(exit, exit);
+  };
+  for (const signal of signals) process.once(signal, onSignal);
+  try {
+    progress('starting PostgreSQL with 100,000 stocks, and the service');
+    return await work(await starter.start());
+  } finally {
+    await starter.stop();
+    for (const signal of signals) process.removeListener(signal, onSignal);
+  }
+}
+
+/** A whole number of this range, from the command line. */
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+function commandLine(): Command {
+  const program = new Command('npm run bench --')
+    .description('Measures Onhand on servers of its own, beside pgbench where it is installed.')
+    .exitOverride();
+  program
+    .command('quick')
+    .description(
+      'Sells per second on one product and on 100 x 1,000, beside the naive transaction; about 2 minutes',
+    )
+    .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 4)
+    .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 3)
+    .option('--json', 'print JSON only, and write no file')
+    .action(quick);
+  return program;
+}
+
+try {
+  await commandLine().parseAsync(process.argv.slice(2), { from: 'user' });
+} catch (error) {
+  // Commander has said what is wrong; --help ends this way too.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+  else {
+    complain(`The benchmark has no result: ${messageOf(error)}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,109 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { styleText } from 'node:util';
+import Table from 'cli-table3';
+import { projectRoot } from '../src/project-root.js';
+import type { ServerSettings } from './databases.js';
+import type { Case, QuickOptions, QuickResult } from './quick.js';
+
+/** Results are committed, so that a change shows what it does to them. */
+const RESULT_FILE = 'bench/results/quick.json';
+
+/** A result with all that is needed to judge it. */
+export interface QuickReport {
+  readonly benchmark: 'quick';
+  readonly time: string;
+  readonly machine: Readonly<Record<string, string | number>>;
+  readonly server: ServerSettings;
+  readonly pgbench: string | null;
+  readonly options: QuickOptions;
+  readonly result: QuickResult;
+}
+
+/** The processors, memory and versions that the run had. */
+export function describeMachine(): QuickReport['machine'] {
+  return {
+    cpus: availableParallelism(),
+    model: cpus()[0]?.model.trim() ?? 'unknown',
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    platform: `${platform()} ${arch()}`,
+    node: process.versions.node,
+  };
+}
+
+/** @returns where it was written, from the project's folder. */
+export function saveReport(report: QuickReport): string {
+  const file = join(projectRoot(), RESULT_FILE);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, formatReport(report));
+  return RESULT_FILE;
+}
+
+export const formatReport = (report: QuickReport): string => `${JSON.stringify(report, rounded, 2)}\n`;
+
+/** Three decimals say more than the measurement does. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
+}
+
+/** The report for people. */
+export function drawReport(report: QuickReport, colours: boolean): string {
+  const { result, server, machine } = report;
+  const settings = (['fsync', 'synchronous_commit', 'full_page_writes'] as const).map(
+    (name) => `${name} ${server[name]}`,
+  );
+  return [
+    `PostgreSQL ${server.version}: ${settings.join(', ')}. ${machine.cpus} processors for everything, the load included.`,
+    drawCases(result.cases, colours),
+    drawOthers(result),
+    `Checked: ${count(result.checks.onhandSales)} sales acknowledged by Onhand and ${count(result.checks.pgbenchSales)} by pgbench ` +
+      'are exactly the sales of the event logs, and every stock is the sum of its events.',
+    ...(report.pgbench === null
+      ? [
+          'pgbench is not installed (Debian: apt install postgresql-contrib), so there is nothing to compare with.',
+        ]
+      : []),
+  ].join('\n');
+}
+
+function drawCases(cases: readonly Case[], colours: boolean): string {
+  const paint = (good: boolean, text: string) => (colours ? styleText(good ? 'green' : 'red', text) : text);
+  const table = newTable(
+    ['Sell /s (median)', 'pgbench', 'Onhand', 'p50 ms', 'p99 ms', 'ratio', 'target', 'DESIGN'],
+    colours,
+  );
+  for (const { name, pgbench, onhand, ratio, target, laterTarget } of cases) {
+    table.push([
+      name,
+      pgbench === null ? '-' : `${count(pgbench.median)} (${pgbench.clients} clients)`,
+      `${count(onhand.median)} (${onhand.inFlight} in flight)`,
+      onhand.p50Ms.toFixed(1),
+      onhand.p99Ms.toFixed(1),
+      ratio === null ? '-' : paint(ratio >= target, `${ratio.toFixed(2)} x`),
+      `${target} x`,
+      `${laterTarget} x`,
+    ]);
+  }
+  return table.toString();
+}
+
+function drawOthers({ lone, besides }: QuickResult): string {
+  const beside = lone.pgbenchP50Ms === null ? '' : `, pgbench -c 1 ${lone.pgbenchP50Ms.toFixed(2)} ms`;
+  const ratio = lone.ratio === null ? '' : `: ${lone.ratio.toFixed(2)} x (DESIGN: below 2 x)`;
+  const others = besides.map(
+    ({ name, perSecond, p50Ms }) => `${name}: ${count(perSecond)} /s, p50 ${p50Ms.toFixed(1)} ms`,
+  );
+  return [
+    `One client, one call at a time: p50 of Sell ${lone.sellP50Ms.toFixed(2)} ms${beside}${ratio}`,
+    ...others,
+  ].join('\n');
+}
+
+function newTable(head: string[], colours: boolean) {
+  const style = { head: [], border: [], compact: true };
+  const colAligns = head.map((_, index) => (index === 0 ? 'left' : 'right') as 'left' | 'right');
+  return new Table({ head: colours ? head.map((text) => styleText('bold', text)) : head, colAligns, style });
+}
+
+const count = (value: number): string => Math.round(value).toLocaleString('en-US');

@@ -1,0 +1,28 @@
+import { randomUUID } from 'node:crypto';
+import { Consistency } from '../src/gen/grpc/inventory/v1/inventory.js';
+import { GetRequest, SellRequest } from '../src/gen/grpc/inventory/v1/inventory_service.js';
+import type { LoadPlan, Spread } from './load-plan.js';
+import { nextStock } from './stocks.js';
+
+/** A sale of one unit under an event id of its own, as a caller that may have to retry sends it. */
+export function nextSell(spread: Spread): SellRequest {
+  return {
+    ...nextStock(spread),
+    quantity: 1,
+    eventId: randomUUID(),
+    occurredTime: undefined,
+    metadata: {},
+  };
+}
+
+/** A default read. */
+export function nextGet(spread: Spread): GetRequest {
+  return { ...nextStock(spread), consistency: Consistency.UNSPECIFIED, minVersion: 0n };
+}
+
+/** What makes the encoded requests of a plan, one at each call. */
+export function encodedRequests({ rpc, spread }: LoadPlan): () => Uint8Array {
+  return rpc === 'sell'
+    ? () => SellRequest.encode(nextSell(spread)).finish()
+    : () => GetRequest.encode(nextGet(spread)).finish();
+}
