@@ -38,20 +38,20 @@ export class InventoryHandlers implements Handlers {
   async get(request: GetRequest, { deadlineMs }: CallContext): Promise<GetResponse> {
     const { key, minVersion, strong } = validateGet(request);
     const answer = await this.options.reads.get(key, minVersion, { strong, deadlineMs });
-    return { stock: toStock(answer.stock), ...toFreshness(answer) };
+    return { ...toFreshness(answer), stock: toStock(answer.stock) };
   }
 
   async batchGet(request: BatchGetRequest, { deadlineMs }: CallContext): Promise<BatchGetResponse> {
     const { keys, strong } = validateBatchGet(request);
     const answer = await this.options.reads.batchGet(keys, { strong, deadlineMs });
-    return { stocks: answer.stocks.map(toStock), missing: answer.missing, ...toFreshness(answer) };
+    return { ...toFreshness(answer), stocks: answer.stocks.map(toStock), missing: answer.missing };
   }
 
   async list(request: ListRequest, { deadlineMs }: CallContext): Promise<ListResponse> {
     const { filter, page, strong } = validateList(request);
     const answer = await this.options.reads.list(filter, page, { strong, deadlineMs });
     const nextPageToken = answer.next === undefined ? '' : encodePageToken(answer.next, filter);
-    return { stocks: answer.stocks.map(toStock), nextPageToken, ...toFreshness(answer) };
+    return { ...toFreshness(answer), stocks: answer.stocks.map(toStock), nextPageToken };
   }
 
   async sell(request: SellRequest, context: CallContext): Promise<SellResponse> {
