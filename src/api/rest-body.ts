@@ -113,8 +113,3 @@ function asObject(body: unknown): object {
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
   throw malformedMessage('The body', 'it must be a JSON object');
 }
-
-/** The error of a body that is no JSON at all, or not said to be. */
-export function notJson(hint: string, cause: unknown): InventoryError {
-  return malformedMessage('The body', hint, cause);
-}
