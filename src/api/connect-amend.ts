@@ -86,9 +86,6 @@ function libraryError(rpc: UnaryRpc, code: string | undefined, message = ''): un
       return messageTooLarge();
     case 'INVALID_ARGUMENT':
       return malformed();
-    case 'ABORTED':
-    case 'CANCELED':
-      return malformedMessage(`The ${RPC_NAMES[rpc]} request`, 'it broke off');
     case 'UNIMPLEMENTED':
       return new InventoryError('UNIMPLEMENTED', message);
     default:

@@ -1,8 +1,10 @@
+import { connect } from 'node:net';
 import type { Transport as ConnectTransport } from '@connectrpc/connect';
 import { ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { poll } from '../dev/poll.js';
 import { ErrorInfoSchema } from '../gen/connect/google/rpc/error_details_pb.js';
 import { InventoryService } from '../gen/connect/inventory/v1/inventory_service_pb.js';
 import { Callers } from './callers.js';
@@ -62,6 +64,21 @@ describe('clients of the libraries', () => {
       const details = /(?:"value":"|details-bin: )([\w+/]+)/.exec(text)?.[1] ?? '';
       expect(Buffer.from(details, 'base64').toString()).toContain('MALFORMED_MESSAGE');
     }
+  });
+
+  test('a request that breaks off is not taken for a defect', async () => {
+    const socket = connect(started.api.httpPort, '127.0.0.1');
+    const head = [
+      'POST /inventory.v1.InventoryService/BatchGet HTTP/1.1',
+      'Host: x',
+      'Content-Type: application/json',
+    ];
+    socket.write([...head, 'Content-Length: 100', '', '{"keys"'].join('\r\n'), () => socket.destroy());
+    const counted = await poll(async () => {
+      const text = await started.metrics.registry.metrics();
+      return /onhand_requests_total\{method="BatchGet",transport="connect",(.*)\}/.exec(text)?.[1];
+    }, 5_000);
+    expect(counted).toBe('code="INVALID_ARGUMENT",reason="MALFORMED_MESSAGE"');
   });
 
   test('streams that are not served yet say so over gRPC', async () => {

@@ -14,7 +14,7 @@ import { amendError } from './connect-amend.js';
 import { toConnectError } from './error-details.js';
 import { malformedMessage, UNARY_LIMIT_BYTES } from './errors.js';
 import { notServedYet } from './handlers.js';
-import type { RpcKey, StreamRpc, UnaryRpc, UnaryRpcs } from './rpcs.js';
+import { RPC_NAMES, type RpcKey, type StreamRpc, type UnaryRpc, type UnaryRpcs } from './rpcs.js';
 
 /** Answers at least this long are compressed for those who take that. Errors that the library makes never are. */
 const COMPRESS_FROM_BYTES = 4_096;
@@ -110,6 +110,11 @@ async function serveUnary(
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body ?? []) chunks.push(chunk);
   const rpc = handler.method.localName as UnaryRpc;
+  if (request.raw.socket.destroyed && !request.raw.complete) {
+    // The library takes a broken connection for a defect; there is nobody to answer.
+    calls.refuse(rpc, 'CONNECT', malformedMessage(`The ${RPC_NAMES[rpc]} request`, 'it broke off'));
+    return reply.hijack();
+  }
   const { status, body } = amendError(calls, rpc, response, Buffer.concat(chunks));
   response.header?.delete('content-length');
   for (const [name, value] of response.header ?? []) reply.header(name, value);

@@ -1,4 +1,3 @@
-import type { InventoryError } from '../domain/errors.js';
 import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
 import { Consistency } from '../gen/grpc/inventory/v1/inventory.js';
 import type {
