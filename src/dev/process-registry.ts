@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { startedByNpm } from './npm-parent.js';
 import { poll } from './poll.js';
 import { messageOf } from './terminal.js';
 
@@ -12,7 +13,7 @@ export interface ProcessIdentity {
 
 export interface RegisteredProcess extends ProcessIdentity {
   readonly command: string;
-  /** The process that started it and that one's own parent (npm, and a shell between), where they are of interest. */
+  /** npm, and the shell between, where it runs as an npm script. */
   readonly ancestors?: readonly ProcessIdentity[];
 }
 
@@ -49,6 +50,15 @@ function psStartTime(pid: number): string | undefined {
 function parentOf(pid: number): number | undefined {
   const parent = process.platform === 'linux' ? procStat(pid)?.parent : Number(ps(pid, 'ppid='));
   return parent === undefined || !(parent > 0) ? undefined : parent;
+}
+
+/** npm, and the shell that it runs scripts through where that has not become our process. */
+function npmAncestors(): number[] {
+  if (!startedByNpm()) return [];
+  const npm = /(^|[/-])(ba|da|z|k|a)?sh$/.test(ps(process.ppid, 'comm=') ?? '')
+    ? parentOf(process.ppid)
+    : undefined;
+  return npm === undefined ? [process.ppid] : [process.ppid, npm];
 }
 
 function ps(pid: number, columns: string): string | undefined {
@@ -90,10 +100,7 @@ export class ProcessRegistry {
    * @returns undefined, or the living process that holds the name.
    */
   claim(name: string, command: string): RegisteredProcess | undefined {
-    const parent = process.ppid;
-    const ancestors = [parent, parentOf(parent)].flatMap((pid) =>
-      pid === undefined ? [] : (identify(pid) ?? []),
-    );
+    const ancestors = npmAncestors().flatMap((pid) => identify(pid) ?? []);
     const entry: RegisteredProcess = {
       pid: process.pid,
       startTime: startTimeOf(process.pid) ?? '',
@@ -164,9 +171,9 @@ function linked(target: string, name: string): boolean {
   }
 }
 
-/** Whether the one who started this process is gone, so that nobody waits for it any more. */
+/** Whether the npm that started this process is gone, so that nobody waits for it any more. */
 export function isOrphaned(entry: RegisteredProcess): boolean {
-  return entry.ancestors?.some((ancestor) => !lives(ancestor)) ?? true;
+  return entry.ancestors?.some((ancestor) => !lives(ancestor)) ?? false;
 }
 
 /** Ends a process that is not our child: a signal, a bounded wait in milliseconds, then SIGKILL. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { migrate } from '../postgres/migrate.js';
 import { projectRoot } from '../project-root.js';
 import { CoverageRun } from './coverage.js';
+import { whenNpmIsGone } from './npm-parent.js';
 import { withConnection } from './postgres-session.js';
 import { findOrInstallRedis } from './redis-server.js';
 import { bold, complain, messageOf, say } from './terminal.js';
@@ -143,12 +144,13 @@ class Interruption {
   private jest: ChildProcess | undefined;
 
   constructor() {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(name, () => {
-        this.signal ??= name;
-        this.jest?.kill('SIGTERM');
-      });
-    }
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => this.interrupt(name));
+    whenNpmIsGone(() => this.interrupt('SIGTERM'));
+  }
+
+  private interrupt(signal: NodeJS.Signals): void {
+    this.signal ??= signal;
+    this.jest?.kill('SIGTERM');
   }
 
   refuseToGoOn(): void {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { migrate } from '../postgres/migrate.js';
 import { banner } from './banner.js';
 import { seedWithProgress } from './demo-progress.js';
+import { whenNpmIsGone } from './npm-parent.js';
 import { isPortFree, portOwner } from './ports.js';
 import { endProcessById, isOrphaned, ProcessRegistry } from './process-registry.js';
 import { makePassableFolder } from './server-account.js';
@@ -87,6 +88,7 @@ class Shutdown {
 
   constructor(private readonly registry: ProcessRegistry) {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.onSignal());
+    whenNpmIsGone(() => void this.begin(0));
     // A terminal that was closed takes no more lines; that must not keep us from stopping in order.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   }
