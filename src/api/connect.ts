@@ -110,7 +110,7 @@ async function serveUnary(
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body ?? []) chunks.push(chunk);
   const rpc = handler.method.localName as UnaryRpc;
-  if (request.raw.socket.destroyed && !request.raw.complete) {
+  if (reply.raw.destroyed && !request.raw.complete) {
     // The library takes a broken connection for a defect; there is nobody to answer.
     calls.refuse(rpc, 'CONNECT', malformedMessage(`The ${RPC_NAMES[rpc]} request`, 'it broke off'));
     return reply.hijack();
