@@ -121,13 +121,26 @@ function stopOnSignals(stop: Stop, config: Config, logger: Logger): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal);
 }
 
+/** Which variable to change where a port is taken. */
+function portHint(error: unknown, config: Config): string {
+  const { code, port } = error as { code?: string; port?: number };
+  if (code !== 'EADDRINUSE') return '';
+  const variables = {
+    ONHAND_GRPC_PORT: config.grpcPort,
+    ONHAND_HTTP_PORT: config.httpPort,
+    ONHAND_METRICS_PORT: config.metricsPort,
+  };
+  const taken = Object.entries(variables).find(([, value]) => value === port)?.[0];
+  return `: port ${port} is taken; choose another with ${taken}, or stop what listens there`;
+}
+
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const logger = createLogger(config.logLevel);
   try {
     stopOnSignals(await start(config, logger), config, logger);
   } catch (error) {
-    logger.fatal({ err: error }, 'the service cannot start');
+    logger.fatal({ err: error }, `the service cannot start${portHint(error, config)}`);
     process.exit(1);
   }
 }
