@@ -86,8 +86,13 @@ function install() {
   );
   if (result.error) fail(`npm could not be run (${result.error.message}). Install npm 10 or newer.`);
   if (result.status !== 0)
-    fail(`${result.stdout}${result.stderr}\nnpm ci failed: see above, then run the same command again.`);
+    fail(`${firstLines(result.stderr, 20)}\nnpm ci failed: see above, then run the same command again.`);
   writeFileSync(installMarker(), wantedInstall());
+}
+
+/** npm explains itself first and then prints its whole manual. */
+function firstLines(text, count) {
+  return text.trim().split('\n').slice(0, count).join('\n');
 }
 
 function npmCommand() {
