@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { credentials, Metadata, status } from '@grpc/grpc-js';
+import { type CallOptions, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { ErrorInfo, Status } from '../gen/grpc/google/rpc/error_details.js';
 import { InventoryServiceClient } from '../gen/grpc/inventory/v1/inventory_service.js';
 import { STATUS_DETAILS_KEY } from './error-details.js';
@@ -21,7 +21,7 @@ export class Callers {
   }
 
   /** Native gRPC, with an object or the raw bytes of a message. */
-  overGrpc(method: Method, request: object | Buffer): Promise<Result> {
+  overGrpc(method: Method, request: object | Buffer, options: CallOptions = {}): Promise<Result> {
     const { get, sell, restock } = InventoryServiceClient.service;
     const definition = { Get: get, Sell: sell, Restock: restock }[method];
     const bytes = Buffer.isBuffer(request) ? request : definition.requestSerialize(request as never);
@@ -32,12 +32,8 @@ export class Callers {
         (value: Buffer) => definition.responseDeserialize(value),
         bytes,
         new Metadata(),
-        (error, response) => {
-          if (error === null) return resolve(response as unknown as Result);
-          const details = error.metadata.get(STATUS_DETAILS_KEY)[0] as Buffer;
-          const { reason, metadata } = ErrorInfo.decode(Status.decode(details).details[0]!.value);
-          resolve({ code: status[error.code]!, message: error.details, reason, metadata });
-        },
+        options,
+        (error, response) => resolve(error === null ? (response as unknown as Result) : failureOf(error)),
       );
     });
   }
@@ -70,4 +66,13 @@ export class Callers {
     const init = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: text };
     return await fetch(this.httpUrl + path, init);
   }
+}
+
+/** What did not come from the service, a broken connection say, has a code and no reason. */
+function failureOf(error: ServiceError): Result {
+  const failure = { code: status[error.code]!, message: error.details };
+  const details = error.metadata.get(STATUS_DETAILS_KEY)[0];
+  if (!Buffer.isBuffer(details)) return failure;
+  const { reason, metadata } = ErrorInfo.decode(Status.decode(details).details[0]!.value);
+  return { ...failure, reason, metadata };
 }

@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createTestDatabase, type TestDatabase } from '../src/dev/test-database.js';
+import { installGate } from './gate.js';
+import { lateCommand } from './scenarios/durability.js';
+import {
+  anotherPayload,
+  oneIdForTwoProducts,
+  oneIdInOneBatch,
+  oneIdInTwoProcesses,
+  refusalRepeated,
+} from './scenarios/repeats.js';
+import { lastUnits, twoHundredSales } from './scenarios/sales.js';
+import { TwoServices } from './two-services.js';
+
+let database: TestDatabase;
+let services: TwoServices;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await installGate(database.url);
+  services = await TwoServices.start(database.url);
+}, 60_000);
+
+afterAll(async () => {
+  await services?.stop();
+  await database?.drop();
+});
+
+describe('two processes on one database', () => {
+  test.each([
+    twoHundredSales,
+    lastUnits,
+    oneIdInTwoProcesses,
+    oneIdInOneBatch,
+    oneIdForTwoProducts,
+    anotherPayload,
+    refusalRepeated,
+    lateCommand,
+  ])('$title', async ({ run, expected }) => {
+    expect(await run(services)).toEqual(expected);
+  });
+});

@@ -1,0 +1,47 @@
+import { withConnection } from '../src/dev/postgres-session.js';
+
+/** One stock beside what its events come to. */
+export interface AuditedStock {
+  readonly productId: string;
+  readonly net: number;
+  readonly version: number;
+  /** Sum of the deltas of its events. */
+  readonly deltas: number;
+  /** Accepted events, how many versions they have among them, and the last. */
+  readonly changes: number;
+  readonly versions: number;
+  readonly lastVersion: number;
+  readonly refusals: number;
+  readonly sales: number;
+}
+
+const AUDIT = `
+  SELECT coalesce(s.product_id, e.product_id) AS "productId", coalesce(net, 0) AS net,
+    coalesce(s.version, 0)::integer AS version, coalesce(deltas, 0)::integer AS deltas,
+    coalesce(changes, 0)::integer AS changes, coalesce(versions, 0)::integer AS versions,
+    coalesce("lastVersion", 0)::integer AS "lastVersion", coalesce(refusals, 0)::integer AS refusals, coalesce(sales, 0)::integer AS sales
+  FROM (SELECT * FROM stock WHERE store_id = $1) s
+  FULL JOIN (
+    SELECT product_id, sum(applied_delta) AS deltas,
+      count(*) FILTER (WHERE status = 'SUCCESS') AS changes,
+      count(DISTINCT version) FILTER (WHERE status = 'SUCCESS') AS versions,
+      max(version) FILTER (WHERE status = 'SUCCESS') AS "lastVersion",
+      count(*) FILTER (WHERE status = 'FAILED') AS refusals,
+      count(*) FILTER (WHERE type = 'SALE') AS sales
+    FROM event_log WHERE store_id = $1 GROUP BY product_id
+  ) e ON e.product_id = s.product_id
+  ORDER BY 1`;
+
+/** The stocks of a store, by product. */
+export async function auditStore(databaseUrl: string, storeId: string): Promise<AuditedStock[]> {
+  const { rows } = await withConnection(databaseUrl, (client) =>
+    client.query<AuditedStock>(AUDIT, [storeId]),
+  );
+  return rows;
+}
+
+/** Whether the events add up to the stock: its net is their sum, and its version counts the accepted ones, 1, 2, 3 … */
+export const addsUp = ({ net, deltas, version, ...events }: AuditedStock): boolean =>
+  net === deltas &&
+  net >= 0 &&
+  [events.changes, events.versions, events.lastVersion].every((count) => count === version);
