@@ -10,6 +10,7 @@ import { malformedMessage, messageTooLarge, UNARY_LIMIT_BYTES } from './errors.j
 import type { Readiness } from './health.js';
 import { addRest } from './rest.js';
 import { sendError } from './rest-answer.js';
+import { addWebPage } from './web-page.js';
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -32,7 +33,7 @@ const KEEP_ALIVE_MS = 72_000;
 const PATH_PARAMETER_LIMIT = 1_000;
 
 /**
- * Starts the HTTP server: REST, Connect, gRPC-Web, /healthz, /readyz.
+ * Starts the HTTP server: REST, Connect, gRPC-Web, the web page, /healthz, /readyz.
  *
  * @throws Error with `code` EADDRINUSE and the address in its message where the port is taken.
  */
@@ -66,6 +67,7 @@ function createApp({ calls, readiness }: HttpServerOptions): FastifyInstance {
   addHealthRoutes(app, readiness);
   addRest(app, calls);
   addConnect(app, calls);
+  addWebPage(app);
   return app;
 }
 

@@ -20,7 +20,7 @@ export function banner(options: StartOptions, facts: BannerFacts): string {
 ${bold('Onhand is ready.')}
 
   gRPC      ${host}:${options.grpcPort}
-  HTTP      ${http}
+  HTTP      ${http}  (open it in a browser)
   Metrics   http://${host}:${options.metricsPort}/metrics
   Database  ${facts.database}
   Replica   ${facts.replicas}

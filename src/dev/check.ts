@@ -21,6 +21,7 @@ const steps: readonly Step[] = [
     run: tool('biome', 'ci', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`),
   },
   { title: 'types', run: tool('tsc', '--noEmit') },
+  { title: 'types of the web page', run: tool('tsc', '--project', 'clients/web') },
   { title: 'proto lint', run: tool('buf', 'lint') },
   { title: 'proto format (npx buf format -w)', run: tool('buf', 'format', '--diff', '--exit-code') },
   {

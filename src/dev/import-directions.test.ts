@@ -17,6 +17,7 @@ test.each([
     'src/ledger/a.ts',
     `// reads process.env\n/* import 'pg' */ import type { Pool } from '../postgres/pool.js';`,
   ],
+  ['clients/web/src/a.ts', `import { x } from '../../../src/gen/connect/x_pb.js';`],
   ['src/domain/a.test.ts', `import { test } from '@jest/globals';`],
   ['test/a.test.ts', `import pg from 'pg'; import { x } from '../src/api/grpc.js'; process.env.Y;`],
 ])('%s may: %s', (path, text) => {
@@ -29,6 +30,7 @@ test.each([
   ['src/ledger/a.ts', `import type { X } from '../api/b.js';`, 'src/api/b.ts: only main, api'],
   ['src/postgres/a.ts', `const x = await import('../reads/b.js');`, 'src/reads/b.ts: postgres and redis'],
   ['src/reads/a.ts', `import 'pg';`, 'pg: only src/postgres'],
+  ['clients/web/src/a.tsx', `import '../../../src/domain/b.js';`, 'src/domain/b.ts: clients know'],
   ['src/ledger/a.ts', `const x = process.env.HOME;`, 'process.env: only main'],
 ])('%s may not: %s', (path, text, expected) => {
   const found = check(path, text);

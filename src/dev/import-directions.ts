@@ -37,6 +37,10 @@ const rules: readonly Rule[] = [
       isIn(used, 'api') && !isIn(path, 'api', 'cli', 'dev') && path !== 'src/main.ts' && !isTest(path),
   },
   {
+    rule: 'clients know the service by its generated contract only',
+    breaks: (path, used) => path.startsWith('clients/') && used.startsWith('src/') && !isIn(used, 'gen'),
+  },
+  {
     rule: 'postgres and redis import nothing of those that use them (api, ledger, reads, feed, sync)',
     breaks: (path, used) =>
       isIn(path, 'postgres', 'redis') &&
@@ -75,11 +79,11 @@ function usesOf(path: string, text: string): string[] {
   return /\bprocess\.env\b/.test(code) ? [...uses, 'process.env'] : uses;
 }
 
-/** Every TypeScript file of src, test and bench, generated code apart. */
+/** Every TypeScript file of ours, generated code apart. */
 export function sourceFiles(root: string): SourceFile[] {
-  return ['src', 'test', 'bench'].flatMap((folder) =>
+  return ['src', 'test', 'bench', 'clients/web/src'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
+      .filter((name) => /\.tsx?$/.test(name))
       .map((name) => join(folder, name).replaceAll('\\', '/'))
       .filter((path) => !path.startsWith('src/gen/'))
       .sort()

@@ -101,58 +101,64 @@ function npmCommand() {
   return { command: 'npm', args: [] };
 }
 
-function sourceFiles(folder) {
-  return readdirSync(folder, { withFileTypes: true })
-    .flatMap((entry) => {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) return sourceFiles(path);
-      return entry.name.endsWith('.ts') ? [path] : [];
-    })
+/** What is built, from what, and how. Whatever is named here makes a build stale when it changes. */
+const targets = [
+  {
+    title: 'the programs',
+    folder: 'dist',
+    sources: ['src', 'test', 'bench', 'tsconfig.json', 'node_modules/typescript/package.json'],
+    command: (fresh) => ['node_modules/typescript/bin/tsc', '--outDir', fresh],
+  },
+  {
+    title: 'the web page',
+    folder: 'clients/web/dist',
+    sources: ['clients/web', 'src/gen/connect', 'package-lock.json'],
+    command: (fresh) => [
+      ...['node_modules/vite/bin/vite.js', 'build', 'clients/web', '--outDir', fresh],
+      ...['--config', 'clients/web/vite.config.js', '--logLevel', 'warn'],
+    ],
+  },
+];
+
+function sourceFiles(path) {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path)
+    .filter((name) => !/^(dist|node_modules)/.test(name))
+    .flatMap((name) => sourceFiles(join(path, name)))
     .sort();
 }
 
-function wantedBuild() {
-  const files = ['src', 'test', 'bench']
+function wantedBuild({ sources }) {
+  const files = sources
     .map((name) => join(root, name))
     .filter(existsSync)
     .flatMap(sourceFiles);
-  const compiler = join(root, 'node_modules', 'typescript', 'package.json');
-  return sha256(
-    ...[join(root, 'tsconfig.json'), compiler, ...files].flatMap((path) => [
-      path.slice(root.length),
-      readFileSync(path),
-    ]),
-  );
+  return sha256(...files.flatMap((path) => [path.slice(root.length), readFileSync(path)]));
 }
 
 const buildMarker = (folder) => join(folder, '.onhand-build');
 
-function isBuilt() {
-  return readText(buildMarker(join(root, 'dist'))) === wantedBuild();
+function isBuilt(target) {
+  return readText(buildMarker(join(root, target.folder))) === wantedBuild(target);
 }
 
-/** Builds beside dist and swaps the folders, so that a program never starts from half a build. */
-function build() {
-  if (isBuilt()) return false;
-  say('Building.');
-  const wanted = wantedBuild();
-  const fresh = join(root, 'dist-new');
-  const old = join(root, 'dist-old');
+/** Builds beside the folder and swaps the two, so that nothing ever starts from half a build. */
+function build(target) {
+  if (isBuilt(target)) return;
+  say(`Building ${target.title}.`);
+  const wanted = wantedBuild(target);
+  const folder = join(root, target.folder);
+  const [fresh, old] = [`${folder}-new`, `${folder}-old`];
   for (const leftOver of [fresh, old]) rmSync(leftOver, { recursive: true, force: true });
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const result = spawnSync(process.execPath, [compiler, '--outDir', fresh], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  });
+  const result = spawnSync(process.execPath, target.command(fresh), { cwd: root, stdio: ['ignore', 2, 2] });
   if (result.status !== 0) {
     rmSync(fresh, { recursive: true, force: true });
     fail('The build failed: correct what is named above and run the same command again.');
   }
   writeFileSync(buildMarker(fresh), wanted);
-  if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);
-  renameSync(fresh, join(root, 'dist'));
+  if (existsSync(folder)) renameSync(folder, old);
+  renameSync(fresh, folder);
   rmSync(old, { recursive: true, force: true });
-  return true;
 }
 
 /** Runs `work` while no other launcher of this folder installs or builds. */
@@ -206,10 +212,10 @@ function readText(path) {
 }
 
 async function prepare() {
-  if (isInstalled() && isBuilt()) return false;
-  return await exclusively(() => {
+  if (isInstalled() && targets.every(isBuilt)) return;
+  await exclusively(() => {
     install();
-    return build();
+    targets.forEach(build);
   });
 }
 
@@ -220,8 +226,8 @@ async function main() {
     fail(`Usage: node src/dev/launch.mjs <${[...Object.keys(programs), 'build'].join(' | ')}> [arguments]`);
   }
   refuseOldNode();
-  const built = await prepare();
-  if (script === 'build') return say(built ? 'Built dist.' : 'dist is up to date.');
+  await prepare();
+  if (script === 'build') return say('Everything is built.');
   const entry = join(root, 'dist', program);
   if (!existsSync(entry)) fail(`${script} has no program yet: dist/${program} is missing.`);
   process.setSourceMapsEnabled(true);

@@ -1,0 +1,44 @@
+import { useEffect } from 'preact/hooks';
+import { useNewestStocks } from '../state/newest-stocks.js';
+import { type Place, usePlace } from '../state/place.js';
+import { useRecentStores } from '../state/recent-stores.js';
+import { useCommands } from '../state/use-commands.js';
+import { Finder } from './finder.js';
+import { Link } from './link.js';
+import { OpenCommands } from './open-commands.js';
+import { ProductList } from './product-list.js';
+import { StockPanel } from './stock-panel.js';
+import { StoreList, StorePicker } from './store-list.js';
+
+const NOWHERE: Place = { store: '', product: '', pages: [] };
+
+export function App() {
+  const [place, go] = usePlace();
+  const stocks = useNewestStocks();
+  const commands = useCommands(stocks.note);
+  const recentStores = useRecentStores(place.store);
+  const { store, product } = place;
+  useEffect(() => {
+    document.title = [product, store, 'Onhand'].filter((part) => part !== '').join(' · ');
+  }, [store, product]);
+  const shared = { place, go, stocks };
+  return (
+    <>
+      <header class="top">
+        <Link to={NOWHERE} go={go} class="brand">
+          <span class="brand-mark" aria-hidden="true" />
+          Onhand
+        </Link>
+        <Finder {...{ place, go, recentStores }} />
+      </header>
+      <main class={store !== '' && product !== '' ? 'with-panel' : ''}>
+        <h1 class="unseen">Stock</h1>
+        <OpenCommands {...{ place, go, commands }} />
+        {store !== '' && <ProductList key={store} {...shared} />}
+        {store !== '' && product !== '' && <StockPanel {...shared} commands={commands} />}
+        {store === '' && product !== '' && <StoreList {...shared} />}
+        {store === '' && product === '' && <StorePicker {...shared} />}
+      </main>
+    </>
+  );
+}
