@@ -7,7 +7,7 @@ import { STATUS_DETAILS_KEY } from './error-details.js';
 /** What a call came to, the same for every transport: its answer, or its code and ErrorInfo. */
 export type Result = Record<string, unknown> & { code?: string; reason?: string };
 
-type Method = 'Get' | 'Sell' | 'Restock';
+type Method = 'Get' | 'Sell' | 'Restock' | 'ListEvents';
 
 /** For tests: calls an API over each transport by hand, so that anything can be sent. */
 export class Callers {
@@ -22,8 +22,8 @@ export class Callers {
 
   /** Native gRPC, with an object or the raw bytes of a message. */
   overGrpc(method: Method, request: object | Buffer, options: CallOptions = {}): Promise<Result> {
-    const { get, sell, restock } = InventoryServiceClient.service;
-    const definition = { Get: get, Sell: sell, Restock: restock }[method];
+    const { get, sell, restock, listEvents } = InventoryServiceClient.service;
+    const definition = { Get: get, Sell: sell, Restock: restock, ListEvents: listEvents }[method];
     const bytes = Buffer.isBuffer(request) ? request : definition.requestSerialize(request as never);
     return new Promise((resolve) => {
       this.grpc.makeUnaryRequest(

@@ -9,7 +9,10 @@ const METADATA_KEYS = 16;
 const METADATA_KEY_LIMIT = 64;
 const METADATA_BYTES = 2048;
 const EARLIEST_SECONDS = 946_684_800n; // 2000-01-01
+const FIRST_SECONDS = -62_135_596_800n; // 0001-01-01, the first that a protobuf Timestamp may hold
 const LATEST_SECONDS = 253_402_300_799n; // 9999-12-31, the last that a protobuf Timestamp may hold
+/** The times, in microseconds, between which everything is recorded: 1970 to 2255. */
+export const EVER_US = { start: 0, end: Number.MAX_SAFE_INTEGER } as const;
 /** What is named of many violations: trailers with all of them would be more than some clients take. */
 const NAMED_VIOLATIONS = 32;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -101,13 +104,76 @@ export function checkEventId(violations: Violations, eventId: string): string | 
 export function checkOccurredTime(violations: Violations, time: Timestamp | undefined): number | undefined {
   if (time === undefined) return undefined;
   const { seconds, nanos } = time;
-  const valid = seconds <= LATEST_SECONDS && Number.isInteger(nanos) && nanos >= 0 && nanos < 1e9;
-  if (!valid) violations.add('occurredTime', 'Occurred time must be a valid time');
+  if (!isTime(time)) violations.add('occurredTime', 'Occurred time must be a valid time');
   else if (seconds < EARLIEST_SECONDS) {
     violations.add('occurredTime', 'Occurred time must not be before 2000-01-01');
   }
   return Number(seconds) * 1e6 + Math.trunc(nanos / 1000);
 }
+
+/**
+ * Checks an end of a time range and gives it in whole microseconds, rounded up: of times in microseconds the same ones
+ * are before it, and the same ones not.
+ *
+ * @param open what it is where it is not told.
+ */
+export function checkRangeTime(
+  violations: Violations,
+  label: string,
+  time: Timestamp | undefined,
+  field: string,
+  open: number,
+): number {
+  if (time === undefined) return open;
+  if (!isTime(time)) violations.add(field, `${label} must be a valid time`);
+  const timeUs = Number(time.seconds) * 1e6 + Math.ceil(time.nanos / 1000);
+  return Math.min(Math.max(timeUs, EVER_US.start), EVER_US.end);
+}
+
+/** Whether it is what a protobuf Timestamp may hold. */
+const isTime = ({ seconds, nanos }: Timestamp): boolean =>
+  seconds >= FIRST_SECONDS &&
+  seconds <= LATEST_SECONDS &&
+  Number.isInteger(nanos) &&
+  nanos >= 0 &&
+  nanos < 1e9;
+
+/**
+ * Checks a text of the caller's own choice.
+ *
+ * @param limit in characters.
+ */
+export function checkText(
+  violations: Violations,
+  label: string,
+  text: string,
+  field: string,
+  limit: number,
+): void {
+  if (isLongerThan(text, limit)) violations.add(field, `${label} must not exceed ${limit} characters`);
+  if (UNPRINTABLE.test(text))
+    violations.add(field, `${label} must not contain control or invalid characters`);
+}
+
+/** Checks a value of a generated enum and gives its name; undefined where it is unspecified. */
+export function checkEnum<Values extends Readonly<Record<string, number | string>>>(
+  violations: Violations,
+  label: string,
+  value: number,
+  field: string,
+  values: Values,
+): NameOf<Values> | undefined {
+  if (value === values.UNSPECIFIED) return undefined;
+  // The generated object also leads from numbers to names; UNRECOGNIZED stands for numbers without one.
+  const names = Object.keys(values).filter((name) => Number(values[name]) > 0);
+  const name = names.find((each) => values[each] === value);
+  if (name === undefined) violations.add(field, `${label} must be ${inWords(names)}, or unset`);
+  return name as NameOf<Values> | undefined;
+}
+
+type NameOf<Values> = Exclude<keyof Values, 'UNSPECIFIED' | 'UNRECOGNIZED' | number>;
+
+const inWords = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
 /** Checks what the caller attached. */
 export function checkMetadata(

@@ -8,6 +8,7 @@ import type {
   BatchGetResponse,
   GetRequest,
   GetResponse,
+  ListEventsRequest,
   ListEventsResponse,
   ListRequest,
   ListResponse,
@@ -18,11 +19,17 @@ import type {
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReadPath } from '../reads/read-path.js';
-import { stockAfter, toFreshness, toStock } from './messages.js';
-import { encodePageToken } from './page-token.js';
+import { stockAfter, toEvent, toFreshness, toStock } from './messages.js';
+import { eventTokens, listTokens } from './page-token.js';
 import type { CallContext, Handlers, RpcKey } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
-import { validateBatchGet, validateGet, validateList, validateMovement } from './validate.js';
+import {
+  validateBatchGet,
+  validateGet,
+  validateList,
+  validateListEvents,
+  validateMovement,
+} from './validate.js';
 
 export interface HandlerOptions {
   readonly ledger: Ledger;
@@ -50,8 +57,15 @@ export class InventoryHandlers implements Handlers {
   async list(request: ListRequest, { deadlineMs }: CallContext): Promise<ListResponse> {
     const { filter, page, strong } = validateList(request);
     const answer = await this.options.reads.list(filter, page, { strong, deadlineMs });
-    const nextPageToken = answer.next === undefined ? '' : encodePageToken(answer.next, filter);
+    const nextPageToken = listTokens.encode(answer.next, filter);
     return { ...toFreshness(answer), stocks: answer.stocks.map(toStock), nextPageToken };
+  }
+
+  async listEvents(request: ListEventsRequest, { deadlineMs }: CallContext): Promise<ListEventsResponse> {
+    const { filter, page, strong } = validateListEvents(request);
+    const answer = await this.options.reads.listEvents(filter, page, { strong, deadlineMs });
+    const nextPageToken = eventTokens.encode(answer.next, filter);
+    return { ...toFreshness(answer), events: answer.events.map(toEvent), nextPageToken };
   }
 
   async sell(request: SellRequest, context: CallContext): Promise<SellResponse> {
@@ -64,10 +78,6 @@ export class InventoryHandlers implements Handlers {
 
   async apply(): Promise<ApplyResponse> {
     throw notServedYet('apply');
-  }
-
-  async listEvents(): Promise<ListEventsResponse> {
-    throw notServedYet('listEvents');
   }
 
   async #move(command: MovementCommand, context: CallContext): Promise<SellResponse> {

@@ -1,8 +1,9 @@
-import type { PriorEvent, StockRow } from '../domain/types.js';
+import type { PriorEvent, RecordedEvent, StockRow } from '../domain/types.js';
 import { oversoldOf, quantityOf } from '../domain/types.js';
 import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
-import type { Stock } from '../gen/grpc/inventory/v1/inventory.js';
-import { Source } from '../gen/grpc/inventory/v1/inventory.js';
+import { ErrorReason } from '../gen/grpc/inventory/v1/error_reason.js';
+import type { Event, Stock } from '../gen/grpc/inventory/v1/inventory.js';
+import { Effect, EventStatus, OperationType, Origin, Source } from '../gen/grpc/inventory/v1/inventory.js';
 import type { Freshness } from '../reads/read-path.js';
 
 /** Microseconds since 1970 as a protobuf Timestamp. */
@@ -28,6 +29,27 @@ export function toStock({ storeId, productId, net, version, createTimeUs, update
 export function stockAfter(event: PriorEvent, createTimeUs: number): Stock {
   const { storeId, productId, netAfter: net, version, recordedTimeUs: updateTimeUs } = event;
   return toStock({ storeId, productId, net, version, createTimeUs, updateTimeUs });
+}
+
+/** An event as callers see it. */
+export function toEvent(event: RecordedEvent): Event {
+  const { netBefore, netAfter, occurredTimeUs, effectiveTimeUs, recordedTimeUs, metadata, ...same } = event;
+  return {
+    ...same,
+    type: OperationType[event.type],
+    status: EventStatus[event.status],
+    effect: Effect[event.effect],
+    reason: ErrorReason[event.reason ?? 'UNSPECIFIED'],
+    quantityBefore: quantityOf(netBefore),
+    oversoldBefore: oversoldOf(netBefore),
+    quantityAfter: quantityOf(netAfter),
+    oversoldAfter: oversoldOf(netAfter),
+    occurredTime: toTimestamp(occurredTimeUs),
+    effectiveTime: toTimestamp(effectiveTimeUs),
+    recordedTime: toTimestamp(recordedTimeUs),
+    origin: Origin[event.origin],
+    metadata: { ...metadata },
+  };
 }
 
 /** How fresh an answer is, as the fields that every answer to a read has. */

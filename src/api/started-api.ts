@@ -12,6 +12,7 @@ export interface StartedApi {
   readonly metrics: Metrics;
   readonly grpcAddress: string;
   readonly httpUrl: string;
+  readonly databaseUrl: string;
   /** What health says; to be changed by the test. */
   readonly health: { ready: boolean; writable: boolean };
   stop(): Promise<void>;
@@ -53,6 +54,7 @@ export async function startTestApi(): Promise<StartedApi> {
     metrics,
     health,
     grpcAddress: `127.0.0.1:${api.grpcPort}`,
+    databaseUrl: database.url,
     httpUrl: `http://127.0.0.1:${api.httpPort}`,
     async stop() {
       await api.stop(2_000);

@@ -1,27 +1,35 @@
 import { v7 as uuidV7 } from 'uuid';
 import type { MovementCommand } from '../domain/decide.js';
 import type { Origin, StockKey } from '../domain/types.js';
+import { EventStatus, OperationType, Origin as OriginEnum } from '../gen/grpc/inventory/v1/inventory.js';
 import type {
   BatchGetRequest,
   GetRequest,
+  ListEventsRequest,
   ListRequest,
   RestockRequest,
   SellRequest,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
+import type { EventCursor, EventFilter } from '../reads/read-path.js';
 import {
   checkConsistency,
+  checkEnum,
   checkEventId,
   checkId,
   checkMetadata,
   checkOccurredTime,
   checkQuantity,
+  checkRangeTime,
+  checkText,
+  EVER_US,
   Violations,
 } from './field-rules.js';
-import { decodePageToken } from './page-token.js';
+import { eventTokens, listTokens } from './page-token.js';
 
 const KEYS_LIMIT = 500;
 const PAGE_DEFAULT = 50;
 const PAGE_LIMIT = 500;
+const ACTOR_LIMIT = 200;
 
 /** What turns requests into what the inside understands, or refuses them with every field that is wrong. */
 
@@ -70,12 +78,59 @@ export function validateList(request: ListRequest): {
   if (storeId === '' && productId === '') violations.add('storeId', 'Store ID or product ID is required');
   if (storeId !== '') checkId(violations, 'Store ID', storeId, 'storeId');
   if (productId !== '') checkId(violations, 'Product ID', productId, 'productId');
-  if (pageSize < 0) violations.add('pageSize', 'Page size must not be negative');
+  const size = checkPageSize(violations, pageSize);
   const strong = checkConsistency(violations, request.consistency);
   violations.throwIfAny();
   const filter = { ...(storeId === '' ? {} : { storeId }), ...(productId === '' ? {} : { productId }) };
-  const after = request.pageToken === '' ? undefined : decodePageToken(request.pageToken, filter);
-  return { filter, page: { after, size: Math.min(pageSize || PAGE_DEFAULT, PAGE_LIMIT) }, strong };
+  return { filter, page: { after: listTokens.decode(request.pageToken, filter), size }, strong };
+}
+
+/** @throws InventoryError INVALID_FIELD, PAGE_TOKEN_INVALID. */
+export function validateListEvents(request: ListEventsRequest): {
+  filter: EventFilter;
+  page: { after: EventCursor | undefined; size: number };
+  strong: boolean;
+} {
+  const violations = new Violations();
+  const { storeId, productId, actor, descending } = request;
+  checkId(violations, 'Store ID', storeId, 'storeId');
+  if (productId !== '') checkId(violations, 'Product ID', productId, 'productId');
+  const eventId = checkEventId(violations, request.eventId);
+  const type = checkEnum(violations, 'Type', request.type, 'type', OperationType);
+  const status = checkEnum(violations, 'Status', request.status, 'status', EventStatus);
+  const origin = checkEnum(violations, 'Origin', request.origin, 'origin', OriginEnum);
+  checkText(violations, 'Actor', actor, 'actor', ACTOR_LIMIT);
+  const { startTimeUs, endTimeUs } = checkTimeRange(violations, request);
+  const size = checkPageSize(violations, request.pageSize);
+  const strong = checkConsistency(violations, request.consistency);
+  violations.throwIfAny();
+  const filter: EventFilter = {
+    storeId,
+    productId: productId || undefined,
+    eventId,
+    type,
+    status,
+    origin,
+    actor: actor || undefined,
+    startTimeUs,
+    endTimeUs,
+    descending,
+  };
+  return { filter, page: { after: eventTokens.decode(request.pageToken, filter), size }, strong };
+}
+
+function checkTimeRange(violations: Violations, { startTime, endTime }: ListEventsRequest) {
+  const startTimeUs = checkRangeTime(violations, 'Start time', startTime, 'startTime', EVER_US.start);
+  const endTimeUs = checkRangeTime(violations, 'End time', endTime, 'endTime', EVER_US.end);
+  if (startTime !== undefined && endTime !== undefined && endTimeUs <= startTimeUs)
+    violations.add('endTime', 'End time must be after start time');
+  return { startTimeUs, endTimeUs };
+}
+
+/** Checks how many a page may have, and gives how many it shall have. */
+function checkPageSize(violations: Violations, pageSize: number): number {
+  if (pageSize < 0) violations.add('pageSize', 'Page size must not be negative');
+  return Math.min(pageSize || PAGE_DEFAULT, PAGE_LIMIT);
 }
 
 /** Who sends a command, and which way. */

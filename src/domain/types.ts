@@ -66,6 +66,15 @@ export interface StockEvent extends StockKey {
   readonly fingerprint: string;
 }
 
+/** An event as it stands in the log. */
+export interface RecordedEvent extends Omit<StockEvent, 'fingerprint'> {
+  /** Why, in the caller's words; empty where none were given. */
+  readonly operationReason: string;
+  /** Which message of the store's own log it came in; 0 where it did not come through Sync. */
+  readonly syncEpoch: bigint;
+  readonly syncSequence: bigint;
+}
+
 /** What an event needs to be recognised and its outcome given again. */
 export type PriorEvent = Pick<
   StockEvent,

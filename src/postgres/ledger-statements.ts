@@ -27,7 +27,7 @@ const LOCK_STOCKS = {
     ORDER BY store_id, product_id FOR NO KEY UPDATE`,
 };
 
-const FIND_EVENTS = {
+export const FIND_EVENTS = {
   name: 'find_events',
   text: `SELECT e.store_id, e.product_id, e.event_id, e.status, e.reason, e.requested_delta, e.net_before, e.net_after,
       e.version, e.recorded_time, e.fingerprint
@@ -37,17 +37,23 @@ const FIND_EVENTS = {
 
 const READ_CLOCK = { name: 'read_clock', text: 'SELECT clock_timestamp() AS now' };
 
-/** Events go in by event id, so that two transactions with the same ids meet in the same order and cannot deadlock. */
+/**
+ * Events go in by event id, so that two transactions with the same ids meet in the same order and cannot deadlock. Their
+ * numbers are taken before that, in the order in which they were decided: it is the order of history.
+ */
 const WRITE = {
   name: 'write_batch',
   text: `WITH events AS (
-      INSERT INTO event_log (store_id, product_id, event_id, type, status, effect, reason, requested_delta,
+      INSERT INTO event_log (seq, store_id, product_id, event_id, type, status, effect, reason, requested_delta,
         applied_delta, net_before, net_after, version, occurred_time, effective_time, actor, origin, metadata,
         fingerprint, recorded_time)
-      SELECT e.*, $19::timestamptz FROM unnest($1::text[], $2::text[], $3::uuid[], $4::operation_type[],
-        $5::event_status[], $6::effect[], $7::text[], $8::int[], $9::int[], $10::int[], $11::int[], $12::bigint[],
-        $13::timestamptz[], $14::timestamptz[], $15::text[], $16::origin[], $17::jsonb[], $18::text[])
-        AS e (store_id, product_id, event_id)
+      OVERRIDING SYSTEM VALUE
+      SELECT e.*, $19::timestamptz FROM (
+        SELECT nextval('event_log_seq_seq'), d.* FROM unnest($1::text[], $2::text[], $3::uuid[], $4::operation_type[],
+          $5::event_status[], $6::effect[], $7::text[], $8::int[], $9::int[], $10::int[], $11::int[], $12::bigint[],
+          $13::timestamptz[], $14::timestamptz[], $15::text[], $16::origin[], $17::jsonb[], $18::text[])
+          AS d (store_id, product_id, event_id)
+      ) AS e
       ORDER BY e.store_id, e.event_id
     )
     UPDATE stock SET net = c.net, version = c.version, update_time = $19,
@@ -149,7 +155,8 @@ function writeValues(events: readonly StockEvent[], stocks: readonly StockRow[],
   ];
 }
 
-interface StockColumns {
+/** The columns of a stock, as the driver gives them. */
+export interface StockColumns {
   store_id: string;
   product_id: string;
   net: number;

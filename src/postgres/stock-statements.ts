@@ -1,46 +1,41 @@
 import type { StockKey, StockRow } from '../domain/types.js';
 import { textArray } from './array-literal.js';
-import { toStockRow } from './ledger-statements.js';
+import { type StockColumns, toStockRow } from './ledger-statements.js';
 import type { Pool } from './pool.js';
+import { BEAT, readSnapshot, type Snapshot } from './snapshot.js';
 
-/**
- * Reads of the stock table. Each brings the heartbeat row of its own snapshot, which tells how fresh the snapshot is;
- * LEFT JOIN, so that it comes even where no stock does. Placeholders (version 0) are not stocks yet.
- */
+/** Reads of the stock table. Placeholders (version 0) are not stocks yet. */
 
 /** Stocks and the heartbeat of the snapshot that they were read in. */
-export interface Snapshot {
+export interface StockSnapshot extends Snapshot {
   readonly stocks: StockRow[];
-  readonly beat: bigint;
-  readonly beatTimeUs: number;
 }
 
 const COLUMNS = 's.store_id, s.product_id, s.net, s.version, s.create_time, s.update_time';
-const HEADER = 'h.n AS beat, h.time AS beat_time';
 
 const GET = {
   name: 'get_stock',
-  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+  text: `SELECT ${BEAT}, ${COLUMNS} FROM heartbeat h
     LEFT JOIN stock s ON s.store_id = $1 AND s.product_id = $2 AND s.version > 0`,
 };
 
 const BATCH_GET = {
   name: 'batch_get_stocks',
-  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+  text: `SELECT ${BEAT}, ${COLUMNS} FROM heartbeat h
     LEFT JOIN (SELECT stock.* FROM unnest($1::text[], $2::text[]) AS k (store_id, product_id)
       JOIN stock USING (store_id, product_id) WHERE stock.version > 0) s ON true`,
 };
 
 const LIST_BY_STORE = {
   name: 'list_by_store',
-  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+  text: `SELECT ${BEAT}, ${COLUMNS} FROM heartbeat h
     LEFT JOIN (SELECT * FROM stock WHERE store_id = $1 AND product_id > $2 AND version > 0
       ORDER BY product_id LIMIT $3) s ON true ORDER BY s.product_id`,
 };
 
 const LIST_BY_PRODUCT = {
   name: 'list_by_product',
-  text: `SELECT ${HEADER}, ${COLUMNS} FROM heartbeat h
+  text: `SELECT ${BEAT}, ${COLUMNS} FROM heartbeat h
     LEFT JOIN (SELECT * FROM stock WHERE product_id = $1 AND store_id > $2 AND version > 0
       ORDER BY store_id LIMIT $3) s ON true ORDER BY s.store_id`,
 };
@@ -52,11 +47,11 @@ export type ListFilter =
   | { readonly storeId: string; readonly productId: string };
 
 /** One stock, if it exists. */
-export const readStock = (pool: Pool, key: StockKey): Promise<Snapshot> =>
+export const readStock = (pool: Pool, key: StockKey): Promise<StockSnapshot> =>
   read(pool, GET, [key.storeId, key.productId]);
 
 /** Those of the stocks that exist, in no order. The keys must be distinct. */
-export const readStocks = (pool: Pool, keys: readonly StockKey[]): Promise<Snapshot> =>
+export const readStocks = (pool: Pool, keys: readonly StockKey[]): Promise<StockSnapshot> =>
   read(pool, BATCH_GET, [
     textArray(keys.map((key) => key.storeId)),
     textArray(keys.map((key) => key.productId)),
@@ -68,7 +63,7 @@ export function listStocks(
   filter: ListFilter,
   after: StockKey | undefined,
   limit: number,
-): Promise<Snapshot> {
+): Promise<StockSnapshot> {
   const { storeId, productId } = filter;
   if (storeId === undefined) return read(pool, LIST_BY_PRODUCT, [productId, after?.storeId ?? '', limit]);
   if (productId === undefined) return read(pool, LIST_BY_STORE, [storeId, after?.productId ?? '', limit]);
@@ -79,10 +74,7 @@ async function read(
   pool: Pool,
   statement: { name: string; text: string },
   values: unknown[],
-): Promise<Snapshot> {
-  const { rows } = await pool.query({ ...statement, values });
-  const first = rows[0];
-  if (first === undefined) throw new Error('the heartbeat row is missing: run the migrations');
-  const stocks = first.store_id === null ? [] : rows.map(toStockRow);
-  return { stocks, beat: first.beat, beatTimeUs: first.beat_time };
+): Promise<StockSnapshot> {
+  const { rows, snapshot } = await readSnapshot<StockColumns>(pool, statement, values);
+  return { ...snapshot, stocks: rows.map(toStockRow) };
 }

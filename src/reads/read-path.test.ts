@@ -1,92 +1,29 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { v7 as uuidv7 } from 'uuid';
-import { poll } from '../dev/poll.js';
 import { withConnection } from '../dev/postgres-session.js';
-import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
 import type { InventoryError } from '../domain/errors.js';
 import type { StockKey } from '../domain/types.js';
-import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
-import { Cluster } from '../postgres/cluster.js';
+import type { Cluster } from '../postgres/cluster.js';
 import { ReadPath } from './read-path.js';
+import { byDefault, openTestCluster, StartedReads, strongly, until } from './started-reads.js';
 
-const LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
 const NOWHERE = 'postgresql://postgres@127.0.0.1:1/nowhere';
 
-let database: TestDatabase;
-let cluster: Cluster;
-let ledger: Ledger;
+let started: StartedReads;
 let reads: ReadPath;
 
-const openCluster = async (primaryUrl: string, replicaUrls: readonly string[]): Promise<Cluster> => {
-  const opened = new Cluster({
-    primaryUrl,
-    replicaUrls,
-    limits: LIMITS,
-    writeSettings: LEDGER_SESSION_SETTINGS,
-    onError: () => undefined,
-  });
-  await opened.heartbeat.start();
-  return opened;
-};
-
-const inFiveSeconds = () => performance.now() + 5_000;
-const byDefault = () => ({ strong: false, deadlineMs: inFiveSeconds() });
-const strongly = () => ({ strong: true, deadlineMs: inFiveSeconds() });
-
-const restock = async ({ storeId, productId }: StockKey, quantity: number): Promise<bigint> => {
-  const command = { storeId, productId, quantity, type: 'RESTOCK', eventId: uuidv7(), metadata: {} } as const;
-  const more = { occurredTimeUs: undefined, actor: 'test', origin: 'SYSTEM' } as const;
-  const outcome = await ledger.submit({ ...command, ...more }, inFiveSeconds());
-  if (outcome.kind !== 'DECIDED') throw new Error(outcome.kind);
-  return outcome.event.version;
-};
-
-const onReplica = (statement: string) =>
-  withConnection(database.replicaUrl, (client) => client.query(statement));
-
-/** Waits, within bounds, until the condition holds. */
-const until = async (condition: () => Promise<boolean>): Promise<void> => {
-  expect(await poll(async () => (await condition()) || undefined, 10_000)).toBe(true);
-};
-
-/** Runs `work` while the replica takes nothing in. */
-const whileReplicaStands = async (work: () => Promise<void>): Promise<void> => {
-  await onReplica('SELECT pg_wal_replay_pause()');
-  const state = async () =>
-    (await onReplica('SELECT pg_get_wal_replay_pause_state() AS state')).rows[0].state;
-  try {
-    await until(async () => (await state()) === 'paused');
-    await work();
-  } finally {
-    await onReplica('SELECT pg_wal_replay_resume()');
-  }
-};
-
-/** Waits until the replica answers by default. */
-const untilReplicaAnswers = async (key: StockKey): Promise<void> => {
-  await until(async () => (await reads.get(key, 0n, byDefault())).source === 'REPLICA');
-};
-
 beforeAll(async () => {
-  database = await createTestDatabase();
-  cluster = await openCluster(database.url, [database.replicaUrl]);
-  const observer = { batchCommitted: () => undefined, retried: () => undefined, failed: () => undefined };
-  ledger = new Ledger({ pool: cluster.writes, lanes: 2, queueLimit: 1_000, batchLimit: 100, observer });
-  reads = new ReadPath(cluster);
+  started = await StartedReads.start();
+  reads = started.reads;
 });
 
-afterAll(async () => {
-  await ledger.drain();
-  await cluster.close();
-  await database.drop();
-});
+afterAll(() => started.stop());
 
 describe('get', () => {
   const key = { storeId: 'STORE_GET', productId: 'P' };
 
   test('answers from the replica, with an age that the heartbeat bounds', async () => {
-    await restock(key, 5);
-    await untilReplicaAnswers(key);
+    await started.restock(key, 5);
+    await started.untilReplicaAnswers(key);
     const answer = await reads.get(key, 0n, byDefault());
     expect(answer).toMatchObject({
       source: 'REPLICA',
@@ -98,9 +35,9 @@ describe('get', () => {
   });
 
   test('goes to the primary for a version that the replica has not reached', async () => {
-    await untilReplicaAnswers(key);
-    await whileReplicaStands(async () => {
-      const version = await restock(key, 1);
+    await started.untilReplicaAnswers(key);
+    await started.whileReplicaStands(async () => {
+      const version = await started.restock(key, 1);
       const mine = await reads.get(key, version, byDefault());
       expect(mine).toMatchObject({ source: 'PRIMARY', stock: { version } });
       const strong = await reads.get(key, 0n, strongly());
@@ -109,19 +46,19 @@ describe('get', () => {
   });
 
   test('goes to the primary for a stock that the replica does not know', async () => {
-    await whileReplicaStands(async () => {
+    await started.whileReplicaStands(async () => {
       const fresh = { storeId: 'STORE_GET', productId: 'JUST_MADE' };
-      await restock(fresh, 7);
+      await started.restock(fresh, 7);
       expect(await reads.get(fresh, 0n, byDefault())).toMatchObject({ source: 'PRIMARY', stock: { net: 7 } });
     });
   });
 
   test('passes over a replica that fell more than three beats behind, and comes back to it', async () => {
-    await untilReplicaAnswers(key);
-    await whileReplicaStands(async () => {
+    await started.untilReplicaAnswers(key);
+    await started.whileReplicaStands(async () => {
       await until(async () => (await reads.get(key, 0n, byDefault())).source === 'PRIMARY');
     });
-    await untilReplicaAnswers(key);
+    await started.untilReplicaAnswers(key);
   });
 
   test('refuses a version that the primary has not reached, and tells the current one', async () => {
@@ -134,7 +71,7 @@ describe('get', () => {
   });
 
   test('finds nothing where nobody restocked, a placeholder too', async () => {
-    await withConnection(database.url, (client) =>
+    await withConnection(started.database.url, (client) =>
       client.query("INSERT INTO stock (store_id, product_id) VALUES ('STORE_GET', 'PLACEHOLDER')"),
     );
     for (const productId of ['UNKNOWN', 'PLACEHOLDER']) {
@@ -149,9 +86,9 @@ describe('without a primary', () => {
   let alone: Cluster;
 
   beforeAll(async () => {
-    await restock(key, 3);
-    await untilReplicaAnswers(key);
-    alone = await openCluster(NOWHERE, [NOWHERE, database.replicaUrl]);
+    await started.restock(key, 3);
+    await started.untilReplicaAnswers(key);
+    alone = await openTestCluster(NOWHERE, [NOWHERE, started.database.replicaUrl]);
   });
   afterAll(() => alone.close());
 
@@ -174,8 +111,8 @@ describe('several stocks', () => {
   const products = ['A', 'B', 'Z', 'a', 'ä', '😀'];
 
   beforeAll(async () => {
-    for (const productId of products) await restock({ storeId, productId }, 1);
-    await restock({ storeId: 'STORE_OTHER', productId: 'A' }, 1);
+    for (const productId of products) await started.restock({ storeId, productId }, 1);
+    await started.restock({ storeId: 'STORE_OTHER', productId: 'A' }, 1);
   });
 
   test('batchGet answers in the order asked, each key once, and names those that are missing', async () => {
@@ -208,5 +145,62 @@ describe('several stocks', () => {
     expect(await list({ productId: 'A' })).toEqual([storeId, 'STORE_OTHER']);
     expect(await list({ storeId, productId: 'A' })).toEqual([storeId]);
     expect(await list({ storeId: 'NOBODY' })).toEqual([]);
+  });
+});
+
+describe('the history of a store', () => {
+  const key = { storeId: 'STORE_HISTORY', productId: 'P' };
+  const whole = {
+    storeId: key.storeId,
+    ...{ productId: undefined, eventId: undefined, type: undefined, status: undefined, origin: undefined },
+    ...{ actor: undefined, startTimeUs: 0, endTimeUs: Number.MAX_SAFE_INTEGER, descending: false },
+  };
+  const versionsOf = (page: { events: readonly { version: bigint }[] }) =>
+    page.events.map((event) => event.version);
+
+  test('comes from the replica by default, from the primary if it must', async () => {
+    await started.restock(key, 1);
+    await started.untilReplicaAnswers(key);
+    const first = { after: undefined, size: 10 };
+    const answer = await reads.listEvents(whole, first, byDefault());
+    expect(answer).toMatchObject({ source: 'REPLICA', cached: false, stale: false, next: undefined });
+    expect(versionsOf(answer)).toEqual([1n]);
+    expect(await reads.listEvents(whole, first, strongly())).toMatchObject({ source: 'PRIMARY' });
+  });
+
+  test('goes on with all that the first page could have shown, though a replica does not have it yet', async () => {
+    await started.untilReplicaAnswers(key);
+    await started.whileReplicaStands(async () => {
+      await started.restock(key, 1);
+      const first = await reads.listEvents(whole, { after: undefined, size: 1 }, strongly());
+      const second = await reads.listEvents(whole, { after: first.next, size: 10 }, byDefault());
+      expect(versionsOf(second)).toEqual([2n]);
+      expect(second).toMatchObject({ source: 'PRIMARY', next: undefined });
+    });
+  });
+
+  test('goes on from the replica once that has it', async () => {
+    const first = await reads.listEvents(whole, { after: undefined, size: 1 }, strongly());
+    await until(async () => {
+      const second = await reads.listEvents(whole, { after: first.next, size: 10 }, byDefault());
+      expect(versionsOf(second)).toEqual([2n]);
+      return second.source === 'REPLICA';
+    });
+  });
+
+  test('goes on from the replica without a primary, unless the replica is behind the first page', async () => {
+    const alone = await openTestCluster(NOWHERE, [started.database.replicaUrl]);
+    try {
+      const path = new ReadPath(alone);
+      const first = await path.listEvents(whole, { after: undefined, size: 1 }, byDefault());
+      const second = await path.listEvents(whole, { after: first.next, size: 10 }, byDefault());
+      expect([first, second].flatMap(versionsOf)).toEqual([1n, 2n]);
+      expect(second).toMatchObject({ source: 'REPLICA', stale: true });
+      const after = { ...first.next!, firstBeat: 10n ** 12n };
+      const error = await path.listEvents(whole, { after, size: 10 }, byDefault()).catch((e) => e);
+      expect(error).toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
+    } finally {
+      await alone.close();
+    }
   });
 });

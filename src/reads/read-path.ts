@@ -1,8 +1,11 @@
 import { InventoryError } from '../domain/errors.js';
-import type { StockKey, StockRow } from '../domain/types.js';
+import type { RecordedEvent, StockKey, StockRow } from '../domain/types.js';
 import type { Cluster, Replica } from '../postgres/cluster.js';
+import type { EventFilter, EventPosition } from '../postgres/event-statements.js';
+import { listEvents } from '../postgres/event-statements.js';
 import type { Pool } from '../postgres/pool.js';
-import type { ListFilter, Snapshot } from '../postgres/stock-statements.js';
+import type { Snapshot } from '../postgres/snapshot.js';
+import type { ListFilter, StockSnapshot } from '../postgres/stock-statements.js';
 import { listStocks, readStock, readStocks } from '../postgres/stock-statements.js';
 
 /** Where an answer was read. The caches come before the database; until they stand, nothing answers from them. */
@@ -29,24 +32,36 @@ export interface Page {
   readonly size: number;
 }
 
+export type { EventFilter };
+
+/** Where a list of events goes on. */
+export interface EventCursor extends EventPosition {
+  /** The beat of the first page's snapshot. */
+  readonly firstBeat: bigint;
+}
+
 /** A replica this many beats behind the newest known one is passed over. */
 const BEATS_BEHIND = 3n;
+/**
+ * A snapshot whose beat is this much later than another's holds all that the other held, whichever servers they are
+ * from: the second beat after it was made by one who saw the first one, which the other snapshot did not hold.
+ */
+const BEATS_TO_INCLUDE = 2n;
 const STALE_AFTER_MS = 5_000;
 /** The age of an answer whose age nobody can tell. */
 const UNKNOWN_AGE_MS = 2 ** 31 - 1;
 
-type Read = (pool: Pool) => Promise<Snapshot>;
-type Answer = Snapshot & Freshness;
+type Read<S extends Snapshot> = (pool: Pool) => Promise<S>;
 
 /** What a replica's snapshot must hold. */
-interface Needs {
+interface Needs<S extends Snapshot> {
   /** To be the answer. */
-  readonly complete: (snapshot: Snapshot) => boolean;
+  readonly complete: (snapshot: S) => boolean;
   /** To be the answer at least where the primary cannot be reached. */
-  readonly acceptable: (snapshot: Snapshot) => boolean;
+  readonly acceptable: (snapshot: S) => boolean;
 }
 
-const ANYTHING: Needs = { complete: () => true, acceptable: () => true };
+const ANYTHING: Needs<Snapshot> = { complete: () => true, acceptable: () => true };
 
 /** The read side: the nearest source that is fresh enough, the primary where none is. */
 export class ReadPath {
@@ -66,8 +81,8 @@ export class ReadPath {
   ): Promise<Freshness & { readonly stock: StockRow }> {
     // A stock that a replica does not know may be one that was just made: as if version 1 had been asked for.
     const complete = minVersion > 1n ? minVersion : 1n;
-    const versionOf = (snapshot: Snapshot) => snapshot.stocks[0]?.version ?? 0n;
-    const needs: Needs = {
+    const versionOf = (snapshot: StockSnapshot) => snapshot.stocks[0]?.version ?? 0n;
+    const needs: Needs<StockSnapshot> = {
       complete: (snapshot) => versionOf(snapshot) >= complete,
       acceptable: (snapshot) => versionOf(snapshot) >= minVersion,
     };
@@ -101,7 +116,10 @@ export class ReadPath {
     const nameOf = (key: StockKey) => `${key.storeId}\0${key.productId}`;
     const distinct = [...new Map(keys.map((key) => [nameOf(key), key])).entries()];
     const wanted = distinct.map(([, key]) => key);
-    const needs: Needs = { ...ANYTHING, complete: (snapshot) => snapshot.stocks.length === wanted.length };
+    const needs: Needs<StockSnapshot> = {
+      ...ANYTHING,
+      complete: (snapshot) => snapshot.stocks.length === wanted.length,
+    };
     const answer = await this.#read((pool) => readStocks(pool, wanted), options, needs);
     const found = new Map(answer.stocks.map((stock) => [nameOf(stock), stock]));
     const { source, cached, maxAgeMs, stale } = answer;
@@ -120,11 +138,35 @@ export class ReadPath {
     page: Page,
     options: ReadOptions,
   ): Promise<Freshness & { readonly stocks: StockRow[]; readonly next: StockKey | undefined }> {
-    const read: Read = (pool) => listStocks(pool, filter, page.after, page.size + 1);
+    const read: Read<StockSnapshot> = (pool) => listStocks(pool, filter, page.after, page.size + 1);
     const { stocks, source, cached, maxAgeMs, stale } = await this.#read(read, options, ANYTHING);
     const shown = stocks.slice(0, page.size);
     const next = stocks.length > page.size ? shown.at(-1) : undefined;
     return { stocks: shown, next, source, cached, maxAgeMs, stale };
+  }
+
+  /**
+   * A page of a store's history, and where the next one begins, if there is more. With one cursor's pages, no event that
+   * was there before the first page is left out; only while the primary cannot be reached, a page may come from a
+   * replica of which that is not known.
+   *
+   * @throws InventoryError DATABASE_UNAVAILABLE.
+   */
+  async listEvents(
+    filter: EventFilter,
+    page: { readonly after: EventCursor | undefined; readonly size: number },
+    options: ReadOptions,
+  ): Promise<Freshness & { readonly events: RecordedEvent[]; readonly next: EventCursor | undefined }> {
+    const { after, size } = page;
+    const firstBeat = after?.firstBeat ?? 0n;
+    const needs: Needs<Snapshot> = {
+      complete: ({ beat }) => after === undefined || beat >= firstBeat + BEATS_TO_INCLUDE,
+      acceptable: ({ beat }) => beat >= firstBeat,
+    };
+    const answer = await this.#read((pool) => listEvents(pool, filter, after, size), options, needs);
+    const { events, beat, source, cached, maxAgeMs, stale } = answer;
+    const next = answer.next && { ...answer.next, firstBeat: after?.firstBeat ?? beat };
+    return { events, next, source, cached, maxAgeMs, stale };
   }
 
   /** Whether some database answers. */
@@ -141,8 +183,12 @@ export class ReadPath {
   }
 
   /** Replicas in turn, then the primary; and a replica's older answer where the primary cannot be reached. */
-  async #read(read: Read, options: ReadOptions, needs: Needs): Promise<Answer> {
-    let fallback: Answer | undefined;
+  async #read<S extends Snapshot>(
+    read: Read<S>,
+    options: ReadOptions,
+    needs: Needs<S>,
+  ): Promise<S & Freshness> {
+    let fallback: (S & Freshness) | undefined;
     if (!options.strong) {
       for (const replica of this.#replicasInTurn()) {
         const answer = await this.#readReplica(replica, read);
@@ -161,7 +207,10 @@ export class ReadPath {
     }
   }
 
-  async #readReplica(replica: Replica, read: Read): Promise<Answer | undefined> {
+  async #readReplica<S extends Snapshot>(
+    replica: Replica,
+    read: Read<S>,
+  ): Promise<(S & Freshness) | undefined> {
     try {
       const snapshot = await read(replica.pool);
       const ageMs = this.cluster.heartbeat.ageMs(snapshot.beatTimeUs) ?? UNKNOWN_AGE_MS;
@@ -172,7 +221,7 @@ export class ReadPath {
     }
   }
 
-  async #readPrimary(read: Read): Promise<Answer> {
+  async #readPrimary<S extends Snapshot>(read: Read<S>): Promise<S & Freshness> {
     const sentMs = performance.now();
     const snapshot = await read(this.cluster.primary);
     return { ...snapshot, ...freshness('PRIMARY', performance.now() - sentMs) };

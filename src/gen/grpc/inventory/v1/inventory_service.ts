@@ -307,19 +307,19 @@ export interface ListEventsRequest {
   productId: string;
   /** One event; empty for all. */
   eventId: string;
-  /** Only this type. */
+  /** Only this type; unspecified for all. */
   type: OperationType;
-  /** Only this status. */
+  /** Only this status; unspecified for all. */
   status: EventStatus;
-  /** Only this origin. */
+  /** Only this origin; unspecified for all. */
   origin: Origin;
-  /** Only this actor; empty for all. */
+  /** Only this actor, up to 200 characters; empty for all. */
   actor: string;
   /** Recorded at this time or later. */
   startTime?:
     | Timestamp
     | undefined;
-  /** Recorded before this time. */
+  /** Recorded before this time, which must be after `start_time`. */
   endTime?:
     | Timestamp
     | undefined;
@@ -329,14 +329,24 @@ export interface ListEventsRequest {
   pageSize: number;
   /** `next_page_token` of the page before; empty for the first page. */
   pageToken: string;
+  /** How fresh the answer must be. */
+  consistency: Consistency;
 }
 
 /** A page of history. */
 export interface ListEventsResponse {
   /** The events. */
   events: Event[];
-  /** Asks for the next page, with the same filters; empty on the last page. */
+  /** Asks for the next page, with the same filters and order; empty on the last page. */
   nextPageToken: string;
+  /** Where they were read. */
+  source: Source;
+  /** True where `source` is a cache. */
+  cached: boolean;
+  /** The page holds everything committed up to this many milliseconds ago. */
+  maxAgeMs: number;
+  /** True where the page may be older than 5 seconds, because nothing fresher can be reached. */
+  stale: boolean;
 }
 
 function createBaseGetRequest(): GetRequest {
@@ -2003,6 +2013,7 @@ function createBaseListEventsRequest(): ListEventsRequest {
     descending: false,
     pageSize: 0,
     pageToken: "",
+    consistency: 0,
   };
 }
 
@@ -2043,6 +2054,9 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(98).string(message.pageToken);
+    }
+    if (message.consistency !== 0) {
+      writer.uint32(104).int32(message.consistency);
     }
     return writer;
   },
@@ -2156,6 +2170,14 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
             message.pageToken = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.consistency = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2170,7 +2192,7 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
 };
 
 function createBaseListEventsResponse(): ListEventsResponse {
-  return { events: [], nextPageToken: "" };
+  return { events: [], nextPageToken: "", source: 0, cached: false, maxAgeMs: 0, stale: false };
 }
 
 export const ListEventsResponse: MessageFns<ListEventsResponse> = {
@@ -2180,6 +2202,18 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
     }
     if (message.nextPageToken !== "") {
       writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.source !== 0) {
+      writer.uint32(24).int32(message.source);
+    }
+    if (message.cached !== false) {
+      writer.uint32(32).bool(message.cached);
+    }
+    if (message.maxAgeMs !== 0) {
+      writer.uint32(40).int32(message.maxAgeMs);
+    }
+    if (message.stale !== false) {
+      writer.uint32(48).bool(message.stale);
     }
     return writer;
   },
@@ -2211,6 +2245,38 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
             }
 
             message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.source = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.cached = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxAgeMs = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.stale = reader.bool();
             continue;
           }
         }
@@ -2356,9 +2422,16 @@ export const InventoryServiceService = {
     responseDeserialize: (value: Buffer): WatchResponse => WatchResponse.decode(value),
   },
   /**
-   * Lists what happened, a page at a time.
+   * Lists what happened in a store, a page at a time: by `recorded_time`, and within one microsecond in the order in
+   * which the commands were decided. A store that nobody knows has no history. Commands that were refused are events
+   * too; what is no decision (STOCK_NOT_FOUND, EVENT_ID_REUSED, bad input) is not.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Every event that was there when the first page was read (which tells its age) is on exactly one page; one that is
+   * recorded while the pages are read may be on none. Oldest first, pages follow what is being recorded: `end_time` sets
+   * them an end. A page may have fewer events than were asked for, even none, where a filter leaves out most of the
+   * history: only an empty `next_page_token` says that there are no more.
+   *
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
    */
   listEvents: {
     path: "/inventory.v1.InventoryService/ListEvents" as const,
@@ -2428,9 +2501,16 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
   /**
-   * Lists what happened, a page at a time.
+   * Lists what happened in a store, a page at a time: by `recorded_time`, and within one microsecond in the order in
+   * which the commands were decided. A store that nobody knows has no history. Commands that were refused are events
+   * too; what is no decision (STOCK_NOT_FOUND, EVENT_ID_REUSED, bad input) is not.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Every event that was there when the first page was read (which tells its age) is on exactly one page; one that is
+   * recorded while the pages are read may be on none. Oldest first, pages follow what is being recorded: `end_time` sets
+   * them an end. A page may have fewer events than were asked for, even none, where a filter leaves out most of the
+   * history: only an empty `next_page_token` says that there are no more.
+   *
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
    */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
 }
@@ -2574,9 +2654,16 @@ export interface InventoryServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchResponse>;
   /**
-   * Lists what happened, a page at a time.
+   * Lists what happened in a store, a page at a time: by `recorded_time`, and within one microsecond in the order in
+   * which the commands were decided. A store that nobody knows has no history. Commands that were refused are events
+   * too; what is no decision (STOCK_NOT_FOUND, EVENT_ID_REUSED, bad input) is not.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Every event that was there when the first page was read (which tells its age) is on exactly one page; one that is
+   * recorded while the pages are read may be on none. Oldest first, pages follow what is being recorded: `end_time` sets
+   * them an end. A page may have fewer events than were asked for, even none, where a filter leaves out most of the
+   * history: only an empty `next_page_token` says that there are no more.
+   *
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
    */
   listEvents(
     request: ListEventsRequest,
