@@ -41,9 +41,9 @@ export class Callers {
   /** REST below /api/v1/inventory: a POST where there is a body, which may be any text. */
   async overRest(path: string, body?: unknown, headers?: Record<string, string>): Promise<Result> {
     const response = await this.#overHttp(`/api/v1/inventory${path}`, body, headers);
-    const answer = (await response.json()) as { data?: object; message: string; error?: Result };
+    const { data, timestamp: _, ...envelope } = (await response.json()) as Result & { data?: object };
     const replayed = response.headers.get('idempotent-replayed') === 'true';
-    return { status: response.status, message: answer.message, replayed, ...answer.data, ...answer.error };
+    return { ...envelope, status: response.status, replayed, ...data };
   }
 
   /** Connect with JSON. */

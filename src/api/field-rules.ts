@@ -91,10 +91,13 @@ export function checkQuantity(violations: Violations, quantity: number | undefin
   return quantity ?? 0;
 }
 
+/** Whether it is a UUID in 8-4-4-4-12 hex form, of whatever version. */
+export const isUuid = (text: string): boolean => UUID.test(text);
+
 /** Checks an event id and gives it in lower case; undefined where there is none. */
 export function checkEventId(violations: Violations, eventId: string): string | undefined {
   if (eventId === '') return undefined;
-  if (!UUID.test(eventId)) {
+  if (!isUuid(eventId)) {
     violations.add('eventId', 'Event ID must be a UUID, such as 01976f3e-7c1a-7d35-9d5b-6a7f4f3b2c10');
   }
   return eventId.toLowerCase();

@@ -9,7 +9,7 @@ import { addConnect } from './connect.js';
 import { malformedMessage, messageTooLarge, UNARY_LIMIT_BYTES } from './errors.js';
 import type { Readiness } from './health.js';
 import { addRest } from './rest.js';
-import { sendError } from './rest-answer.js';
+import { sendError } from './rest-error.js';
 import { addWebPage } from './web-page.js';
 
 export interface HttpServerOptions {

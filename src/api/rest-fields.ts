@@ -1,11 +1,18 @@
 import { InventoryError } from '../domain/errors.js';
+import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
 import { Violations } from './field-rules.js';
+import { parseTime } from './rest-time.js';
 
 /** Field names as people read them. */
 const LABELS: Readonly<Record<string, string>> = {
   storeId: 'Store ID',
   productId: 'Product ID',
   quantity: 'Quantity',
+  delta: 'Delta',
+  type: 'Type',
+  mode: 'Mode',
+  operations: 'Operations',
+  reason: 'Reason',
   eventId: 'Event ID',
   occurredTime: 'Occurred time',
   metadata: 'Metadata',
@@ -14,7 +21,16 @@ const LABELS: Readonly<Record<string, string>> = {
   minVersion: 'Minimum version',
   pageSize: 'Page size',
   pageToken: 'Page token',
+  status: 'Status',
+  origin: 'Origin',
+  actor: 'Actor',
+  startTime: 'Start time',
+  endTime: 'End time',
+  descending: 'Descending',
 };
+
+/** What stands for a name that an enum does not have, in the generated code. */
+const UNRECOGNIZED = -1;
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -39,18 +55,23 @@ export class RestFields {
     }
   }
 
+  has(name: string): boolean {
+    const value = this.#values[name];
+    return value !== undefined && value !== null;
+  }
+
   /** Empty where absent. */
   text(name: string): string {
     const value = this.#values[name];
     if (typeof value === 'string') return value;
-    if (value !== undefined && value !== null) this.add(name, `${LABELS[name]} must be one string`);
+    if (this.has(name)) this.add(name, `${LABELS[name]} must be one string`);
     return '';
   }
 
   number(name: string): number | undefined {
     const value = this.#values[name];
     if (typeof value === 'number') return value;
-    if (value !== undefined && value !== null) this.add(name, `${LABELS[name]} must be a number`);
+    if (this.has(name)) this.add(name, `${LABELS[name]} must be a number`);
     return undefined;
   }
 
@@ -62,17 +83,45 @@ export class RestFields {
     return '0';
   }
 
+  /** In a query; 0 where absent. Above every limit it is cut, since a long number is another one as a double. */
+  pageSize(): number {
+    return Math.min(Number(this.wholeNumberText('pageSize')), 1_000_000);
+  }
+
+  /** `true` or `false` in a query; false where absent. */
+  flag(name: string): boolean {
+    const text = this.text(name);
+    if (!['', 'true', 'false'].includes(text)) this.add(name, `${LABELS[name]} must be true or false`);
+    return text === 'true';
+  }
+
+  /** The value of a generated enum by its name. One that it does not have is left to the request's own rules. */
+  choice<Value extends number>(name: string, values: Readonly<Record<string, Value | string>>): Value {
+    const text = this.text(name).toUpperCase();
+    const value = values[text === '' ? 'UNSPECIFIED' : text];
+    return (typeof value === 'number' && text !== 'UNSPECIFIED' ? value : UNRECOGNIZED) as Value;
+  }
+
+  /** In RFC 3339; undefined where absent. */
+  time(name: string): Timestamp | undefined {
+    const text = this.text(name);
+    const time = parseTime(text);
+    if (time === undefined && text !== '')
+      this.add(name, `${LABELS[name]} must be a time as in 2026-01-31T10:30:00Z`);
+    return time;
+  }
+
   list(name: string): readonly unknown[] {
     const value = this.#values[name];
     if (Array.isArray(value)) return value;
-    if (value !== undefined && value !== null) this.add(name, `${LABELS[name]} must be a list`);
+    if (this.has(name)) this.add(name, `${LABELS[name]} must be a list`);
     return [];
   }
 
   /** An object of strings; empty where absent. */
   texts(name: string): Record<string, string> {
+    if (!this.has(name)) return {};
     const value = this.#values[name];
-    if (value === undefined || value === null) return {};
     if (!isObject(value) || !Object.values(value).every((each) => typeof each === 'string')) {
       this.add(name, `${LABELS[name]} must be an object of strings`);
       return {};

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Callers } from './callers.js';
+import { type StartedApi, startTestApi } from './started-api.js';
+
+let started: StartedApi;
+let callers: Callers;
+
+beforeAll(async () => {
+  started = await startTestApi();
+  callers = new Callers(started.grpcAddress, started.httpUrl);
+});
+
+afterAll(async () => {
+  callers.grpc.close();
+  await started.stop();
+});
+
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+describe('errors', () => {
+  test('have the members of the envelope and of RFC 9457', async () => {
+    const body = JSON.stringify({ storeId: 'S', productId: 'P', quantity: 0, color: 'red' });
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${started.httpUrl}/api/v1/inventory/sell`, {
+      method: 'POST',
+      headers,
+      body,
+    });
+    expect(response.status).toBe(400);
+    expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const unknown = 'Unknown field; known are storeId, productId, quantity, eventId, occurredTime, metadata';
+    const message = `${unknown}; Quantity must be at least 1`;
+    expect(await response.json()).toEqual({
+      success: false,
+      message,
+      type: 'tag:inventory.onhand.dev,2026:INVALID_FIELD',
+      title: 'Invalid field',
+      status: 400,
+      detail: message,
+      reason: 'INVALID_FIELD',
+      metadata: {},
+      errors: [
+        { field: 'color', description: unknown },
+        { field: 'quantity', description: 'Quantity must be at least 1' },
+      ],
+      timestamp: expect.stringMatching(RFC_3339),
+    });
+  });
+});
+
+describe('the version of a stock is its entity tag', () => {
+  const get = async (key: Awaited<ReturnType<Callers['stockOf']>>, ifNoneMatch: string, query = '') => {
+    const url = `${started.httpUrl}/api/v1/inventory?storeId=${key.storeId}&productId=${key.productId}${query}`;
+    const response = await fetch(url, { headers: { 'if-none-match': ifNoneMatch } });
+    return { status: response.status, etag: response.headers.get('etag'), body: await response.text() };
+  };
+
+  test.each(['W/"1"', '"1"', '*', '"7", W/"1"'])('which %s names', async (ifNoneMatch) => {
+    const key = await callers.stockOf(3);
+    expect(await get(key, ifNoneMatch)).toEqual({ status: 304, etag: 'W/"1"', body: '' });
+    await callers.overRest('/sell', { ...key, quantity: 1 });
+    if (ifNoneMatch === '*') return;
+    expect(await get(key, ifNoneMatch, '&minVersion=2')).toMatchObject({ status: 200, etag: 'W/"2"' });
+  });
+
+  test.each(['W/"2"', '1', '""'])('which %s does not name', async (ifNoneMatch) => {
+    expect(await get(await callers.stockOf(3), ifNoneMatch)).toMatchObject({ status: 200, etag: 'W/"1"' });
+  });
+
+  test('and an unknown stock has none', async () => {
+    const unknown = { storeId: 'STORE_001', productId: randomUUID() };
+    expect(await get(unknown, '*')).toMatchObject({ status: 404, etag: null });
+  });
+});
+
+test('the history has names for its numbers, pages and filters', async () => {
+  const key = { storeId: `S-${randomUUID()}`, productId: 'P' };
+  await callers.overRest('/restock', { ...key, quantity: 2, metadata: { till: '3' } });
+  await callers.overRest('/sell', { ...key, quantity: 5 });
+  const history = (query: string) =>
+    callers.overRest(`/events?storeId=${key.storeId}&consistency=strong&${query}`);
+  const first = await history('pageSize=1');
+  expect(first).toMatchObject({ status: 200, success: true, message: 'Retrieved from database' });
+  expect(first).toMatchObject({ source: 'PRIMARY', cached: false, stale: false });
+  const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+  expect(first.events).toEqual([
+    {
+      ...key,
+      eventId: expect.any(String),
+      type: 'RESTOCK',
+      status: 'SUCCESS',
+      effect: 'APPLIED',
+      requestedDelta: 2,
+      appliedDelta: 2,
+      quantityBefore: 0,
+      oversoldBefore: 0,
+      quantityAfter: 2,
+      oversoldAfter: 0,
+      version: 1,
+      occurredTime: time,
+      effectiveTime: time,
+      recordedTime: time,
+      actor: 'anonymous',
+      origin: 'REST',
+      metadata: { till: '3' },
+      operationReason: '',
+      syncEpoch: 0,
+      syncSequence: 0,
+    },
+  ]);
+  const refused = { type: 'SALE', status: 'FAILED', effect: 'REFUSED', reason: 'INSUFFICIENT_STOCK' };
+  expect(await history(`pageSize=1&pageToken=${first.nextPageToken}`)).toMatchObject({ events: [refused] });
+  expect(await history('type=SALE&status=FAILED')).toMatchObject({ events: [refused], nextPageToken: '' });
+  expect(await history('descending=true&pageSize=1')).toMatchObject({ events: [refused] });
+  expect(await history('startTime=2100-01-01T00:00:00Z')).toMatchObject({ events: [] });
+  expect(await history('type=LOSS&descending=yes&startTime=now&color=red')).toMatchObject({
+    status: 400,
+    reason: 'INVALID_FIELD',
+    errors: [
+      { field: 'color', description: expect.stringContaining('Unknown field') },
+      { field: 'startTime', description: 'Start time must be a time as in 2026-01-31T10:30:00Z' },
+      { field: 'descending', description: 'Descending must be true or false' },
+      { field: 'type', description: 'Type must be SALE, RESTOCK, RETURN, COUNT or WASTE, or unset' },
+    ],
+  });
+});
