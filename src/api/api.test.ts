@@ -16,8 +16,6 @@ afterAll(async () => {
   await started.stop();
 });
 
-const HUGE = 'x'.repeat(256 * 1024);
-
 describe('a sale', () => {
   test('is the same over gRPC, Connect and REST, and its repeat over another transport is a replay', async () => {
     const key = await callers.stockOf(10);
@@ -74,6 +72,13 @@ describe('a sale', () => {
       code: 'failed_precondition',
     });
     expect(await callers.overRest('/sell', sale)).toMatchObject({ ...replay, status: 400, replayed: true });
+  });
+
+  test('may have its numbers in quotes over Connect, as JSON of protobuf does', async () => {
+    const key = await callers.stockOf(9);
+    expect(await callers.overConnect('Sell', { ...key, quantity: '5' })).toMatchObject({
+      stock: { ...key, quantity: 4 },
+    });
   });
 
   test('takes its event id from the Idempotency-Key header', async () => {
@@ -146,84 +151,18 @@ describe('reads', () => {
   });
 });
 
-describe('bad input is refused with the same reason over every transport, and the next call is answered', () => {
-  const good = { storeId: 'S', productId: 'P', quantity: 1, eventId: '', metadata: {} };
-  const field = { code: 'INVALID_ARGUMENT', reason: 'INVALID_FIELD' };
-
-  test.each([
-    ['an empty id', { storeId: '' }],
-    ['a blank id', { storeId: '  ' }],
-    ['a long id', { productId: 'x'.repeat(51) }],
-    ['a NUL', { productId: 'a\0' }],
-    ['quantity 0', { quantity: 0 }],
-    ['quantity -1', { quantity: -1 }],
-    ['quantity 10,001', { quantity: 10_001 }],
-    ['no UUID', { eventId: 'x' }],
-  ])('%s', async (_name, change) => {
-    const request = { ...good, ...change };
-    expect(await callers.overGrpc('Sell', request)).toMatchObject(field);
-    expect(await callers.overConnect('Sell', request)).toMatchObject({
-      status: 400,
-      reason: 'INVALID_FIELD',
-    });
-    expect(await callers.overRest('/sell', request)).toMatchObject({ status: 400, reason: 'INVALID_FIELD' });
-  });
-
-  test('what the encodings cannot say alike', async () => {
-    expect(await callers.overGrpc('Sell', { ...good, storeId: 'a\ud800' })).toMatchObject(field);
-    expect(await callers.overRest('/sell', { ...good, storeId: 'a\ud800' })).toMatchObject({
-      reason: 'INVALID_FIELD',
-    });
-    expect(await callers.overConnect('Sell', { ...good, storeId: 'a\ud800' })).toMatchObject({
-      reason: 'MALFORMED_MESSAGE',
-    });
-    expect(await callers.overRest('/sell', { ...good, quantity: '5' })).toMatchObject({
-      status: 400,
-      reason: 'INVALID_FIELD',
-    });
-    expect(await callers.overConnect('Sell', { ...good, quantity: 2 ** 31 })).toMatchObject({
-      reason: 'MALFORMED_MESSAGE',
-    });
-    for (const text of ['{"quantity":NaN}', '{', '', '[]', '{"__proto__":{}}']) {
-      expect(await callers.overRest('/sell', text)).toMatchObject({
-        status: 400,
-        reason: 'MALFORMED_MESSAGE',
-      });
-    }
-    for (const bytes of [[0x0a, 0xff], [0x0a], [0xff, 0xff], [0x00, 0x01]]) {
-      const refusal = { code: 'INVALID_ARGUMENT', reason: 'MALFORMED_MESSAGE' };
-      expect(await callers.overGrpc('Sell', Buffer.from(bytes))).toMatchObject(refusal);
-    }
-  });
-
-  test('too large', async () => {
-    const request = { ...good, storeId: HUGE };
-    const refusal = { reason: 'MESSAGE_TOO_LARGE' };
-    expect(await callers.overGrpc('Sell', request)).toMatchObject({ ...refusal, code: 'RESOURCE_EXHAUSTED' });
-    expect(await callers.overConnect('Sell', request)).toMatchObject({
-      ...refusal,
-      status: 429,
-      code: 'resource_exhausted',
-    });
-    expect(await callers.overRest('/sell', request)).toMatchObject({ ...refusal, status: 413 });
-    expect(await callers.overRest('/restock', { ...good, productId: 'after' })).toMatchObject({
-      status: 200,
-    });
-  });
-
-  test('wrong paths, methods and content types', async () => {
-    const answer = async (path: string, init: RequestInit) => {
-      const response = await fetch(started.httpUrl + path, init);
-      const body = (await response.json()) as { reason: string };
-      return [response.status, body.reason, response.headers.get('allow')];
-    };
-    expect(await answer('/api/v1/nothing', {})).toEqual([404, 'UNIMPLEMENTED', null]);
-    expect(await answer('/api/v1/inventory/sell', {})).toEqual([405, 'UNIMPLEMENTED', 'POST']);
-    expect(await answer('/api/v1/inventory/sell', { method: 'POST', body: 'a=b' })).toEqual([
-      415,
-      'MALFORMED_MESSAGE',
-      null,
-    ]);
-    expect(await answer('/api/v1/stores/%E0%A4%A/inventory', {})).toEqual([400, 'MALFORMED_MESSAGE', null]);
-  });
+test('wrong paths, methods and content types are told with what would be right', async () => {
+  const answer = async (path: string, init: RequestInit) => {
+    const response = await fetch(started.httpUrl + path, init);
+    const body = (await response.json()) as { reason: string };
+    return [response.status, body.reason, response.headers.get('allow')];
+  };
+  expect(await answer('/api/v1/nothing', {})).toEqual([404, 'UNIMPLEMENTED', null]);
+  expect(await answer('/api/v1/inventory/sell', {})).toEqual([405, 'UNIMPLEMENTED', 'POST']);
+  expect(await answer('/api/v1/inventory/sell', { method: 'POST', body: 'a=b' })).toEqual([
+    415,
+    'MALFORMED_MESSAGE',
+    null,
+  ]);
+  expect(await answer('/api/v1/stores/%E0%A4%A/inventory', {})).toEqual([400, 'MALFORMED_MESSAGE', null]);
 });

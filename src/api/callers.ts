@@ -1,13 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { type CallOptions, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { ErrorInfo, Status } from '../gen/grpc/google/rpc/error_details.js';
+import type { FieldViolation } from '../domain/errors.js';
+import { BadRequest, ErrorInfo, Status } from '../gen/grpc/google/rpc/error_details.js';
 import { InventoryServiceClient } from '../gen/grpc/inventory/v1/inventory_service.js';
 import { STATUS_DETAILS_KEY } from './error-details.js';
 
-/** What a call came to, the same for every transport: its answer, or its code and ErrorInfo. */
-export type Result = Record<string, unknown> & { code?: string; reason?: string };
+/** What a call came to, the same for every transport: its answer, or its code and details. */
+export type Result = Record<string, unknown> & {
+  code?: string;
+  reason?: string;
+  fieldViolations?: readonly FieldViolation[] | undefined;
+};
 
-type Method = 'Get' | 'Sell' | 'Restock' | 'ListEvents';
+type GrpcOptions = CallOptions & { readonly headers?: Record<string, string> };
+
+export type Method = 'Get' | 'Sell' | 'Restock' | 'ListEvents';
 
 /** For tests: calls an API over each transport by hand, so that anything can be sent. */
 export class Callers {
@@ -21,7 +28,7 @@ export class Callers {
   }
 
   /** Native gRPC, with an object or the raw bytes of a message. */
-  overGrpc(method: Method, request: object | Buffer, options: CallOptions = {}): Promise<Result> {
+  overGrpc(method: Method, request: object | Buffer, options: GrpcOptions = {}): Promise<Result> {
     const { get, sell, restock, listEvents } = InventoryServiceClient.service;
     const definition = { Get: get, Sell: sell, Restock: restock, ListEvents: listEvents }[method];
     const bytes = Buffer.isBuffer(request) ? request : definition.requestSerialize(request as never);
@@ -31,7 +38,7 @@ export class Callers {
         (value: Buffer) => value,
         (value: Buffer) => definition.responseDeserialize(value),
         bytes,
-        new Metadata(),
+        Metadata.fromHttp2Headers(options.headers ?? {}),
         options,
         (error, response) => resolve(error === null ? (response as unknown as Result) : failureOf(error)),
       );
@@ -43,14 +50,17 @@ export class Callers {
     const response = await this.#overHttp(`/api/v1/inventory${path}`, body, headers);
     const { data, timestamp: _, ...envelope } = (await response.json()) as Result & { data?: object };
     const replayed = response.headers.get('idempotent-replayed') === 'true';
-    return { ...envelope, status: response.status, replayed, ...data };
+    const fieldViolations = envelope.errors as readonly FieldViolation[] | undefined;
+    return { ...envelope, fieldViolations, status: response.status, replayed, ...data };
   }
 
-  /** Connect with JSON. */
-  async overConnect(method: Method, body: unknown): Promise<Result> {
-    const response = await this.#overHttp(`/inventory.v1.InventoryService/${method}`, body);
-    const answer = (await response.json()) as Result & { details?: { debug: Result }[] };
-    return { ...answer, status: response.status, ...answer.details?.[0]?.debug };
+  /** Connect with JSON, which may be any text. */
+  async overConnect(method: Method, body: unknown, headers?: Record<string, string>): Promise<Result> {
+    const response = await this.#overHttp(`/inventory.v1.InventoryService/${method}`, body, headers);
+    const answer = (await response.json()) as Result & { details?: { debug: object }[] };
+    // Their fields have different names: reason and metadata, fieldViolations, retryDelay.
+    const details = answer.details?.map((detail) => detail.debug) ?? [];
+    return Object.assign({ ...answer, status: response.status }, ...details);
   }
 
   /** A stock of its own, with this many units. */
@@ -71,8 +81,11 @@ export class Callers {
 /** What did not come from the service, a broken connection say, has a code and no reason. */
 function failureOf(error: ServiceError): Result {
   const failure = { code: status[error.code]!, message: error.details };
-  const details = error.metadata.get(STATUS_DETAILS_KEY)[0];
-  if (!Buffer.isBuffer(details)) return failure;
-  const { reason, metadata } = ErrorInfo.decode(Status.decode(details).details[0]!.value);
-  return { ...failure, reason, metadata };
+  const bytes = error.metadata.get(STATUS_DETAILS_KEY)[0];
+  if (!Buffer.isBuffer(bytes)) return failure;
+  const { details } = Status.decode(bytes);
+  const detail = (type: string) => details.find(({ typeUrl }) => typeUrl.endsWith(`/${type}`))?.value;
+  const { reason, metadata } = ErrorInfo.decode(detail('google.rpc.ErrorInfo')!);
+  const badRequest = detail('google.rpc.BadRequest');
+  return { ...failure, reason, metadata, ...(badRequest && BadRequest.decode(badRequest)) };
 }

@@ -88,7 +88,7 @@ test.each([
 ])('%s is not served', async (path) => {
   const { status, body } = await ask(path);
   expect(status).toBe(404);
-  expect(JSON.parse(body.toString())).toMatchObject({ error: { reason: 'UNIMPLEMENTED' } });
+  expect(JSON.parse(body.toString())).toMatchObject({ reason: 'UNIMPLEMENTED' });
 });
 
 test('another method is refused with those that are served', async () => {
