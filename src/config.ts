@@ -14,6 +14,7 @@ export interface Config {
   readonly pgPoolIdleMs: number;
   readonly pgPoolLifetimeMs: number;
   readonly lanes: number;
+  readonly batchLanes: number;
   readonly laneQueueLimit: number;
   readonly laneBatchLimit: number;
   readonly shutdownMs: number;
@@ -66,13 +67,15 @@ export function readConfig(environment: Environment): Config {
     pgPoolIdleMs: reader.optional('ONHAND_PG_POOL_IDLE_MS', 600_000, integer(1_000, 86_400_000)),
     pgPoolLifetimeMs: reader.optional('ONHAND_PG_POOL_LIFETIME_MS', 1_800_000, integer(10_000, 86_400_000)),
     lanes: reader.optional('ONHAND_LANES', 4, integer(1, 64)),
+    batchLanes: reader.optional('ONHAND_BATCH_LANES', 2, integer(1, 64)),
     laneQueueLimit: reader.optional('ONHAND_LANE_QUEUE_LIMIT', 10_000, integer(1, 1_000_000)),
     laneBatchLimit: reader.optional('ONHAND_LANE_BATCH_LIMIT', 500, integer(1, 5_000)),
     shutdownMs: reader.optional('ONHAND_SHUTDOWN_MS', 20_000, integer(100, 600_000)),
   };
   if (config.pgPoolMin > config.pgPoolMax)
     reader.problem('ONHAND_PG_POOL_MIN must not be above ONHAND_PG_POOL_MAX');
-  if (config.lanes > config.pgPoolMax) reader.problem('ONHAND_LANES must not be above ONHAND_PG_POOL_MAX');
+  if (config.lanes + config.batchLanes > config.pgPoolMax)
+    reader.problem('ONHAND_LANES and ONHAND_BATCH_LANES together must not be above ONHAND_PG_POOL_MAX');
   reader.refuseUnknown();
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   return Object.freeze(config);

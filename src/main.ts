@@ -25,6 +25,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
   const ledger = new Ledger({
     pool: cluster.writes,
     lanes: config.lanes,
+    batchLanes: config.batchLanes,
     queueLimit: config.laneQueueLimit,
     batchLimit: config.laneBatchLimit,
     observer: {

@@ -74,7 +74,7 @@ describe('a call', () => {
     });
     const { made } = calls({
       sell: (context) => {
-        context.eventId = 'the-id';
+        context.eventIds = ['the-id'];
         return late;
       },
     });

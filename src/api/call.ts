@@ -1,4 +1,4 @@
-import { InventoryError } from '../domain/errors.js';
+import { eventIdMetadata, InventoryError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { RequestMetrics } from '../telemetry/metrics.js';
 import { CallRecorder } from './call-recorder.js';
@@ -54,7 +54,7 @@ export class Calls {
       const request = decode();
       if (this.#draining) throw shuttingDown();
       const deadlineMs = deadlineOf(startedMs, callerDeadlineMs);
-      const context: CallContext = { actor: 'anonymous', origin, deadlineMs, eventId: undefined };
+      const context: CallContext = { actor: 'anonymous', origin, deadlineMs, eventIds: [] };
       if (deadlineMs <= startedMs) throw deadlineExceeded(context);
       const response = await untilDeadline(this.options.handlers[rpc](request, context), context);
       this.#recorder.succeeded(rpc, origin, startedMs);
@@ -98,10 +98,10 @@ function untilDeadline<T>(work: Promise<T>, context: CallContext): Promise<T> {
   });
 }
 
-function deadlineExceeded({ eventId }: CallContext): InventoryError {
-  if (eventId === undefined) return new InventoryError('DEADLINE_EXCEEDED', 'The deadline passed');
+function deadlineExceeded({ eventIds }: CallContext): InventoryError {
+  if (eventIds.length === 0) return new InventoryError('DEADLINE_EXCEEDED', 'The deadline passed');
   const message = 'The deadline passed; the command may still take effect: ask again with the same event id';
-  return new InventoryError('DEADLINE_EXCEEDED', message, { metadata: { event_id: eventId } });
+  return new InventoryError('DEADLINE_EXCEEDED', message, { metadata: eventIdMetadata(eventIds) });
 }
 
 function shuttingDown(): InventoryError {

@@ -14,7 +14,7 @@ export type Result = Record<string, unknown> & {
 
 type GrpcOptions = CallOptions & { readonly headers?: Record<string, string> };
 
-export type Method = 'Get' | 'Sell' | 'Restock' | 'ListEvents';
+export type Method = 'Get' | 'Sell' | 'Restock' | 'ListEvents' | 'Apply';
 
 /** For tests: calls an API over each transport by hand, so that anything can be sent. */
 export class Callers {
@@ -29,8 +29,9 @@ export class Callers {
 
   /** Native gRPC, with an object or the raw bytes of a message. */
   overGrpc(method: Method, request: object | Buffer, options: GrpcOptions = {}): Promise<Result> {
-    const { get, sell, restock, listEvents } = InventoryServiceClient.service;
-    const definition = { Get: get, Sell: sell, Restock: restock, ListEvents: listEvents }[method];
+    const { get, sell, restock, listEvents, apply } = InventoryServiceClient.service;
+    const definitions = { Get: get, Sell: sell, Restock: restock, ListEvents: listEvents, Apply: apply };
+    const definition = definitions[method];
     const bytes = Buffer.isBuffer(request) ? request : definition.requestSerialize(request as never);
     return new Promise((resolve) => {
       this.grpc.makeUnaryRequest(

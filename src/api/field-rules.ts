@@ -1,10 +1,12 @@
 import type { FieldViolation, InventoryError } from '../domain/errors.js';
+import { NET_LIMIT } from '../domain/types.js';
 import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
 import { Consistency } from '../gen/grpc/inventory/v1/inventory.js';
 import { invalidFields } from './errors.js';
 
 const ID_LIMIT = 50;
 const QUANTITY_LIMIT = 10_000;
+const REASON_LIMIT = 200;
 const METADATA_KEYS = 16;
 const METADATA_KEY_LIMIT = 64;
 const METADATA_BYTES = 2048;
@@ -42,16 +44,19 @@ export class Violations {
   }
 }
 
-/** Checks a store or product id. `label` is its name for people, `field` its path, made only where it is needed. */
-export function checkId(
-  violations: Violations,
-  label: string,
-  id: string,
-  field: string | (() => string),
-): void {
+/** Takes what is wrong with a part of a request. */
+export type ViolationSink = Pick<Violations, 'add'>;
+
+/** Puts the place of one element of a list before the names of its fields. */
+export const elementOf = (violations: ViolationSink, list: string, index: number): ViolationSink => ({
+  add: (field, description) => violations.add(`${list}[${index}].${field}`, description),
+});
+
+/** Checks a store or product id. `label` is its name for people. */
+export function checkId(violations: ViolationSink, label: string, id: string, field: string): void {
   if (isPlainId(id)) return;
   const problem = problemOfId(label, id);
-  if (problem !== undefined) violations.add(typeof field === 'string' ? field : field(), problem);
+  if (problem !== undefined) violations.add(field, problem);
 }
 
 /** Printable ASCII without outer spaces, in bounds: what nearly every id is. Says nothing about others. */
@@ -82,8 +87,17 @@ function isLongerThan(text: string, limit: number): boolean {
   return text.length > limit && (text.length > 2 * limit || [...text].length > limit);
 }
 
-/** Checks the quantity of a sale or restock and gives it back. */
-export function checkQuantity(violations: Violations, quantity: number | undefined): number {
+/** Checks what was counted and gives it back. */
+export function checkCount(violations: ViolationSink, quantity: number | undefined): number {
+  if (quantity === undefined) violations.add('quantity', 'Quantity is required');
+  else if (quantity > NET_LIMIT) violations.add('quantity', 'Quantity must not exceed 1,000,000,000');
+  else if (quantity < 0) violations.add('quantity', 'Quantity must be at least 0');
+  else if (!Number.isInteger(quantity)) violations.add('quantity', 'Quantity must be a whole number');
+  return quantity ?? 0;
+}
+
+/** Checks the quantity of what moves stock and gives it back. */
+export function checkQuantity(violations: ViolationSink, quantity: number | undefined): number {
   if (quantity === undefined) violations.add('quantity', 'Quantity is required');
   else if (quantity > QUANTITY_LIMIT) violations.add('quantity', 'Quantity must not exceed 10,000');
   else if (quantity < 1) violations.add('quantity', 'Quantity must be at least 1');
@@ -95,7 +109,7 @@ export function checkQuantity(violations: Violations, quantity: number | undefin
 export const isUuid = (text: string): boolean => UUID.test(text);
 
 /** Checks an event id and gives it in lower case; undefined where there is none. */
-export function checkEventId(violations: Violations, eventId: string): string | undefined {
+export function checkEventId(violations: ViolationSink, eventId: string): string | undefined {
   if (eventId === '') return undefined;
   if (!isUuid(eventId)) {
     violations.add('eventId', 'Event ID must be a UUID, such as 01976f3e-7c1a-7d35-9d5b-6a7f4f3b2c10');
@@ -104,14 +118,29 @@ export function checkEventId(violations: Violations, eventId: string): string | 
 }
 
 /** Checks when something happened and gives it in microseconds; undefined where it is not told. */
-export function checkOccurredTime(violations: Violations, time: Timestamp | undefined): number | undefined {
+export function checkOccurredTime(
+  violations: ViolationSink,
+  time: Timestamp | undefined,
+): number | undefined {
   if (time === undefined) return undefined;
   const { seconds, nanos } = time;
   if (!isTime(time)) violations.add('occurredTime', 'Occurred time must be a valid time');
   else if (seconds < EARLIEST_SECONDS) {
     violations.add('occurredTime', 'Occurred time must not be before 2000-01-01');
   }
-  return Number(seconds) * 1e6 + Math.trunc(nanos / 1000);
+  // Later than receipt is at receipt.
+  return Number(seconds) * 1000 > Date.now() ? undefined : Number(seconds) * 1e6 + Math.trunc(nanos / 1000);
+}
+
+/** Checks why something was done and gives it; undefined where it is not told. */
+export function checkOperationReason(violations: ViolationSink, reason: string): string | undefined {
+  if (isLongerThan(reason, REASON_LIMIT)) {
+    violations.add('reason', `Reason must not exceed ${REASON_LIMIT} characters`);
+  }
+  if (UNPRINTABLE.test(reason)) {
+    violations.add('reason', 'Reason must not contain control or invalid characters');
+  }
+  return reason === '' ? undefined : reason;
 }
 
 /**
@@ -180,7 +209,7 @@ const inWords = (names: readonly string[]): string => `${names.slice(0, -1).join
 
 /** Checks what the caller attached. */
 export function checkMetadata(
-  violations: Violations,
+  violations: ViolationSink,
   metadata: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   const keys = Object.keys(metadata);
@@ -203,7 +232,7 @@ export function checkMetadata(
 }
 
 /** Checks how fresh an answer must be; true for STRONG. */
-export function checkConsistency(violations: Violations, consistency: Consistency): boolean {
+export function checkConsistency(violations: ViolationSink, consistency: Consistency): boolean {
   if (consistency === Consistency.UNSPECIFIED) return false;
   if (consistency !== Consistency.STRONG)
     violations.add('consistency', 'Consistency must be STRONG or unset');

@@ -1,8 +1,9 @@
-import type { MovementCommand } from '../domain/decide.js';
 import { InventoryError } from '../domain/errors.js';
-import type { Outcome, PriorEvent } from '../domain/types.js';
+import type { Command } from '../domain/types.js';
 import { quantityOf } from '../domain/types.js';
+import { EventStatus } from '../gen/grpc/inventory/v1/inventory.js';
 import type {
+  ApplyRequest,
   ApplyResponse,
   BatchGetRequest,
   BatchGetResponse,
@@ -20,6 +21,7 @@ import type {
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReadPath } from '../reads/read-path.js';
 import { stockAfter, toEvent, toFreshness, toStock } from './messages.js';
+import { accepted, nameOf, toOperationResult } from './outcomes.js';
 import { eventTokens, listTokens } from './page-token.js';
 import type { CallContext, Handlers, RpcKey } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
@@ -30,6 +32,7 @@ import {
   validateListEvents,
   validateMovement,
 } from './validate.js';
+import { validateApply } from './validate-apply.js';
 
 export interface HandlerOptions {
   readonly ledger: Ledger;
@@ -76,12 +79,21 @@ export class InventoryHandlers implements Handlers {
     return await this.#move(validateMovement(request, 'RESTOCK', context), context);
   }
 
-  async apply(): Promise<ApplyResponse> {
-    throw notServedYet('apply');
+  async apply(request: ApplyRequest, context: CallContext): Promise<ApplyResponse> {
+    const batch = validateApply(request, context);
+    context.eventIds = batch.commands.map((command) => command.eventId);
+    const outcomes = await this.options.ledger.submitBatch(batch, context.deadlineMs);
+    const results = batch.commands.map((command, index) => {
+      const outcome = outcomes[index]!;
+      this.options.commandDecided(command.type, nameOf(outcome));
+      return toOperationResult(command, outcome);
+    });
+    const successCount = results.filter(({ status }) => status === EventStatus.SUCCESS).length;
+    return { results, successCount, failureCount: results.length - successCount };
   }
 
-  async #move(command: MovementCommand, context: CallContext): Promise<SellResponse> {
-    context.eventId = command.eventId;
+  async #move(command: Command, context: CallContext): Promise<SellResponse> {
+    context.eventIds = [command.eventId];
     const outcome = await this.options.ledger.submit(command, context.deadlineMs);
     this.options.commandDecided(command.type, nameOf(outcome));
     const { event, createTimeUs, replayed } = accepted(command, outcome);
@@ -92,47 +104,6 @@ export class InventoryHandlers implements Handlers {
       replayed,
     };
   }
-}
-
-type Decided = Extract<Outcome, { kind: 'DECIDED' }>;
-
-/** @throws InventoryError saying why the command did not take effect. */
-function accepted(command: MovementCommand, outcome: Outcome): Decided {
-  const { storeId, productId, eventId } = command;
-  if (outcome.kind === 'STOCK_NOT_FOUND') {
-    const message = `Store ${storeId} has no stock of product ${productId}; a restock makes it`;
-    throw new InventoryError('STOCK_NOT_FOUND', message);
-  }
-  if (outcome.kind === 'EVENT_ID_REUSED') {
-    const message = `Event ID ${eventId} stands for another type, product or quantity in this store; make a new one`;
-    throw new InventoryError('EVENT_ID_REUSED', message, { metadata: { event_id: eventId } });
-  }
-  if (outcome.event.status === 'FAILED') throw refusal(outcome.event, outcome.replayed);
-  return outcome;
-}
-
-function refusal(event: PriorEvent, replayed: boolean): InventoryError {
-  const available = quantityOf(event.netBefore);
-  const requested = Math.abs(event.requestedDelta);
-  const metadata = {
-    available: String(available),
-    requested: String(requested),
-    version: String(event.version),
-    event_id: event.eventId,
-    replayed: String(replayed),
-  };
-  if (event.reason === 'INSUFFICIENT_STOCK') {
-    const message = `Insufficient stock. Available: ${available}, Requested: ${requested}`;
-    return new InventoryError('INSUFFICIENT_STOCK', message, { metadata });
-  }
-  const message = `Stock limit exceeded. Available: ${available}, Requested: ${requested}, Limit: 1,000,000,000`;
-  return new InventoryError(event.reason ?? 'INTERNAL', message, { metadata });
-}
-
-function nameOf(outcome: Outcome): string {
-  if (outcome.kind !== 'DECIDED') return outcome.kind.toLowerCase();
-  if (outcome.replayed) return 'replayed';
-  return outcome.event.status === 'FAILED' ? 'refused' : 'applied';
 }
 
 /** The answer of RPCs that stand in the contract and come with a later version. */

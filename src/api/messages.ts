@@ -49,6 +49,7 @@ export function toEvent(event: RecordedEvent): Event {
     recordedTime: toTimestamp(recordedTimeUs),
     origin: Origin[event.origin],
     metadata: { ...metadata },
+    operationReason: event.operationReason ?? '',
   };
 }
 

@@ -58,8 +58,8 @@ export interface CallContext {
   readonly origin: Transport;
   /** On the clock of performance.now(). */
   readonly deadlineMs: number;
-  /** Set by the handler of a write as soon as it is known, so that a call that ends early can name it. */
-  eventId: string | undefined;
+  /** Set by the handler of a write as soon as they are known, so that a call that ends early can name them. */
+  eventIds: readonly string[];
 }
 
 /** One handler for each unary RPC; it validates, answers, or throws (anything: the error table has the last word). */

@@ -34,6 +34,7 @@ export async function startTestApi(): Promise<StartedApi> {
   const ledger = new Ledger({
     pool: cluster.writes,
     lanes: 2,
+    batchLanes: 1,
     queueLimit: 1_000,
     batchLimit: 100,
     observer: { ...metrics.ledger, failed: () => {} },

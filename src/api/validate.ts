@@ -1,6 +1,5 @@
 import { v7 as uuidV7 } from 'uuid';
-import type { MovementCommand } from '../domain/decide.js';
-import type { Origin, StockKey } from '../domain/types.js';
+import type { Command, Origin, StockKey } from '../domain/types.js';
 import { EventStatus, OperationType, Origin as OriginEnum } from '../gen/grpc/inventory/v1/inventory.js';
 import type {
   BatchGetRequest,
@@ -22,6 +21,7 @@ import {
   checkRangeTime,
   checkText,
   EVER_US,
+  elementOf,
   Violations,
 } from './field-rules.js';
 import { eventTokens, listTokens } from './page-token.js';
@@ -52,8 +52,9 @@ export function validateBatchGet(request: BatchGetRequest): { keys: StockKey[]; 
   if (count === 0) violations.add('keys', 'Keys are required');
   if (count > KEYS_LIMIT) violations.add('keys', `Keys must not exceed ${KEYS_LIMIT}`);
   const keys = request.keys.slice(0, KEYS_LIMIT).map(({ storeId, productId }, index) => {
-    checkId(violations, 'Store ID', storeId, () => `keys[${index}].storeId`);
-    checkId(violations, 'Product ID', productId, () => `keys[${index}].productId`);
+    const element = elementOf(violations, 'keys', index);
+    checkId(element, 'Store ID', storeId, 'storeId');
+    checkId(element, 'Product ID', productId, 'productId');
     return { storeId, productId };
   });
   const strong = checkConsistency(violations, request.consistency);
@@ -148,7 +149,7 @@ export function validateMovement(
   request: SellRequest | RestockRequest,
   type: 'SALE' | 'RESTOCK',
   { actor, origin }: Caller,
-): MovementCommand {
+): Command {
   const violations = new Violations();
   const { storeId, productId } = request;
   checkId(violations, 'Store ID', storeId, 'storeId');
@@ -165,6 +166,7 @@ export function validateMovement(
     quantity,
     eventId: eventId ?? uuidV7(),
     occurredTimeUs,
+    operationReason: undefined,
     actor,
     origin,
     metadata,

@@ -1,5 +1,5 @@
 import { v5 as uuidv5 } from 'uuid';
-import type { MovementCommand } from '../domain/decide.js';
+import type { Command } from '../domain/types.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
 import { createPool, type Pool } from '../postgres/pool.js';
 
@@ -60,6 +60,7 @@ async function restockAll(
   const ledger = new Ledger({
     pool,
     lanes: LANES,
+    batchLanes: 1,
     queueLimit: STORES * PRODUCTS,
     batchLimit: BATCH_LIMIT,
     observer,
@@ -80,7 +81,7 @@ async function restockAll(
   await Promise.all(Array.from({ length: STORES_AT_ONCE }, worker));
 }
 
-function restocksOf(storeId: string): MovementCommand[] {
+function restocksOf(storeId: string): Command[] {
   return Array.from({ length: PRODUCTS }, (_, index) => {
     const productId = productName(index + 1);
     return {
@@ -90,6 +91,7 @@ function restocksOf(storeId: string): MovementCommand[] {
       type: 'RESTOCK',
       quantity: QUANTITY,
       occurredTimeUs: undefined,
+      operationReason: undefined,
       actor: 'demo',
       origin: 'SYSTEM',
       metadata: {},

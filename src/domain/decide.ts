@@ -1,22 +1,15 @@
 import type { ErrorReason } from './errors.js';
-import type { Command, OperationType, Outcome, PriorEvent, StockEvent, StockRow } from './types.js';
+import type { Command, Effect, OperationType, Outcome, PriorEvent, StockEvent, StockRow } from './types.js';
 import { NET_LIMIT } from './types.js';
 
-/** Which way a type moves a stock; COUNT sets it and is not among them. */
-const DIRECTION = { SALE: -1, WASTE: -1, RESTOCK: 1, RETURN: 1 } as const satisfies Partial<
-  Record<OperationType, 1 | -1>
+/** Which way a type moves a stock; COUNT sets it. */
+const DIRECTION = { SALE: -1, WASTE: -1, RESTOCK: 1, RETURN: 1, COUNT: 0 } as const satisfies Record<
+  OperationType,
+  1 | -1 | 0
 >;
 
-/** The types that an online command may have. COUNT is decided with the batch RPCs, which serve it. */
-export type MovementType = keyof typeof DIRECTION;
-
-/** A command that moves a stock by its quantity. */
-export interface MovementCommand extends Command {
-  readonly type: MovementType;
-}
-
-/** Whether the command may make the stock that it names. */
-export const createsStock = (type: MovementType): boolean => DIRECTION[type] > 0;
+/** Whether a command of this type may make the stock that it names. */
+export const createsStock = (type: OperationType): boolean => DIRECTION[type] >= 0;
 
 /**
  * What a repeat of an event id must have in common with its first use: type, product and quantity. Times and metadata
@@ -25,6 +18,30 @@ export const createsStock = (type: MovementType): boolean => DIRECTION[type] > 0
 export const fingerprintOf = (command: Pick<Command, 'type' | 'quantity' | 'productId'>): string =>
   `${command.type}:${command.quantity}:${command.productId}`;
 
+/** Whether it is a count of the past, on which the stock's history has something to say. */
+export const isLateCount = ({ type, occurredTimeUs }: Command): boolean =>
+  type === 'COUNT' && occurredTimeUs !== undefined;
+
+/** What the stock's history says about one count. */
+export interface CountHistory {
+  /** When the newest count of the stock took effect; undefined where it was never counted. */
+  readonly lastCountTimeUs: number | undefined;
+  /** The sum of what events that took effect after this count's time changed. */
+  readonly deltaSince: number;
+}
+
+/** What a command is judged on. */
+export interface Ground {
+  /** The locked row; undefined, or at version 0, where nobody has written it yet. */
+  readonly stock: StockRow | undefined;
+  /** The event that already has this command's event id, if any. */
+  readonly prior: PriorEvent | undefined;
+  /** For a count of the past. */
+  readonly history: CountHistory | undefined;
+  /** The database's clock, read after the lock. */
+  readonly nowUs: number;
+}
+
 /** What a command does: its outcome, and what is to be written for it (nothing for a replay). */
 export interface Decision {
   readonly outcome: Outcome;
@@ -32,35 +49,33 @@ export interface Decision {
   readonly stock?: StockRow;
 }
 
-/**
- * Judges one command against its stock. Pure: what it depends on is in its arguments.
- *
- * @param stock the locked row; undefined, or at version 0, where nobody has written it yet.
- * @param prior the event that already has this command's event id, if any.
- * @param nowUs the database's clock, read after the lock.
- */
-export function decide(
-  command: MovementCommand,
-  stock: StockRow | undefined,
-  prior: PriorEvent | undefined,
-  nowUs: number,
-): Decision {
+/** Judges one command. Pure: what it depends on is in its arguments. */
+export function decide(command: Command, ground: Ground): Decision {
+  const { stock, prior, nowUs } = ground;
   if (prior !== undefined) return { outcome: repeat(command, prior, stock) };
   const exists = stock !== undefined && stock.version > 0n;
   if (!exists && !createsStock(command.type)) return { outcome: { kind: 'STOCK_NOT_FOUND' } };
 
-  const netBefore = stock?.net ?? 0;
-  const delta = DIRECTION[command.type] * command.quantity;
-  const refusal = refusalOf(netBefore, delta);
-  const event = eventOf(command, { netBefore, delta, versionBefore: stock?.version ?? 0n, refusal, nowUs });
+  const event = eventOf(command, ground, judge(command, ground));
   const createTimeUs = exists ? stock.createTimeUs : nowUs;
   const outcome = { kind: 'DECIDED', event, createTimeUs, replayed: false } as const;
-  if (refusal !== undefined) return { outcome, event };
+  if (event.effect === 'REFUSED' || event.effect === 'ABSORBED') return { outcome, event };
   const { storeId, productId, netAfter: net, version } = event;
   return { outcome, event, stock: { storeId, productId, net, version, createTimeUs, updateTimeUs: nowUs } };
 }
 
-function repeat(command: MovementCommand, prior: PriorEvent, stock: StockRow | undefined): Outcome {
+/**
+ * The refusal of a command whose ATOMIC batch is refused: for a reason of its own, or (BATCH_REFUSED) because of others.
+ *
+ * @param judgedNet the net that its own reason was judged against.
+ */
+export function refuse(command: Command, ground: Ground, reason: ErrorReason, judgedNet?: number): Decision {
+  const event = eventOf(command, ground, { effect: 'REFUSED', delta: 0, reason, judgedNet });
+  const createTimeUs = ground.stock?.createTimeUs ?? ground.nowUs;
+  return { outcome: { kind: 'DECIDED', event, createTimeUs, replayed: false }, event };
+}
+
+function repeat(command: Command, prior: PriorEvent, stock: StockRow | undefined): Outcome {
   if (prior.fingerprint !== fingerprintOf(command)) return { kind: 'EVENT_ID_REUSED' };
   return {
     kind: 'DECIDED',
@@ -70,43 +85,74 @@ function repeat(command: MovementCommand, prior: PriorEvent, stock: StockRow | u
   };
 }
 
-/** An online command never takes more than is on hand, and no change leaves the limits. */
-function refusalOf(netBefore: number, delta: number): ErrorReason | undefined {
-  if (delta < 0 && netBefore + delta < 0) return 'INSUFFICIENT_STOCK';
-  return Math.abs(netBefore + delta) > NET_LIMIT ? 'STOCK_LIMIT' : undefined;
-}
-
 interface Judgement {
-  readonly netBefore: number;
+  readonly effect: Effect;
+  /** What is made of the stock's net. */
   readonly delta: number;
-  readonly versionBefore: bigint;
-  readonly refusal: ErrorReason | undefined;
-  readonly nowUs: number;
+  readonly reason?: ErrorReason;
+  readonly judgedNet?: number | undefined;
 }
 
-function eventOf(command: MovementCommand, judgement: Judgement): StockEvent {
-  const { netBefore, delta, versionBefore, refusal, nowUs } = judgement;
-  const appliedDelta = refusal === undefined ? delta : 0;
+/** An online command never takes more than is on hand, and no change leaves the limits. */
+function judge(command: Command, ground: Ground): Judgement {
+  if (command.type === 'COUNT') return judgeCount(command, ground);
+  const net = ground.stock?.net ?? 0;
+  const delta = DIRECTION[command.type] * command.quantity;
+  if (delta < 0 && net + delta < 0) return { effect: 'REFUSED', delta: 0, reason: 'INSUFFICIENT_STOCK' };
+  return withinLimit(net, delta, 'APPLIED');
+}
+
+/**
+ * A count says what stood on the shelf at its time; what happened since then is kept. One that is older than the stock's
+ * last count changes nothing: the later one has already said better. Where more was sold since than was counted, the
+ * stock is oversold, and the count is what finds it out.
+ */
+function judgeCount(command: Command, { stock, history, nowUs }: Ground): Judgement {
+  const net = stock?.net ?? 0;
+  const lastCountTimeUs = history?.lastCountTimeUs ?? Number.NEGATIVE_INFINITY;
+  if (effectiveTimeOf(command, nowUs) < lastCountTimeUs) return { effect: 'ABSORBED', delta: 0 };
+  const netAfter = command.quantity + (history?.deltaSince ?? 0);
+  return withinLimit(net, netAfter - net, netAfter < 0 ? 'OVERSOLD' : 'APPLIED');
+}
+
+function withinLimit(net: number, delta: number, effect: Effect): Judgement {
+  if (Math.abs(net + delta) > NET_LIMIT) return { effect: 'REFUSED', delta: 0, reason: 'STOCK_LIMIT' };
+  return { effect, delta };
+}
+
+/**
+ * When a command takes effect in its stock's history: what moves stock when it is decided, whatever the caller's clock
+ * says; a count when it was counted.
+ */
+export const effectiveTimeOf = (command: Command, nowUs: number): number =>
+  command.type === 'COUNT' ? Math.min(command.occurredTimeUs ?? nowUs, nowUs) : nowUs;
+
+function eventOf(command: Command, { stock, nowUs }: Ground, judgement: Judgement): StockEvent {
+  const { effect, delta, reason, judgedNet } = judgement;
+  const netBefore = stock?.net ?? 0;
+  const version = stock?.version ?? 0n;
+  const changes = effect === 'APPLIED' || effect === 'OVERSOLD';
   return {
     storeId: command.storeId,
     productId: command.productId,
     eventId: command.eventId,
     type: command.type,
-    status: refusal === undefined ? 'SUCCESS' : 'FAILED',
-    effect: refusal === undefined ? 'APPLIED' : 'REFUSED',
-    reason: refusal,
-    requestedDelta: delta,
-    appliedDelta,
+    status: effect === 'REFUSED' ? 'FAILED' : 'SUCCESS',
+    effect,
+    reason,
+    requestedDelta: command.type === 'COUNT' ? command.quantity : DIRECTION[command.type] * command.quantity,
+    appliedDelta: delta,
     netBefore,
-    netAfter: netBefore + appliedDelta,
-    version: refusal === undefined ? versionBefore + 1n : versionBefore,
+    netAfter: netBefore + delta,
+    judgedNet: judgedNet === netBefore ? undefined : judgedNet,
+    version: changes ? version + 1n : version,
     occurredTimeUs: Math.min(command.occurredTimeUs ?? nowUs, nowUs),
-    // Online commands count from when they are decided, whatever the caller's clock says.
-    effectiveTimeUs: nowUs,
+    effectiveTimeUs: effectiveTimeOf(command, nowUs),
     recordedTimeUs: nowUs,
     actor: command.actor,
     origin: command.origin,
     metadata: command.metadata,
+    operationReason: command.operationReason,
     fingerprint: fingerprintOf(command),
   };
 }

@@ -62,3 +62,15 @@ export class InventoryError extends Error {
     this.retryDelayMs = details.retryDelayMs;
   }
 }
+
+/** More ids than this would make trailers that some clients do not take. */
+const NAMED_EVENT_IDS = 32;
+
+/**
+ * The ids to ask again with, as an error's metadata. Those of a large batch are left out: who sends one makes its ids,
+ * and keeps them.
+ */
+export function eventIdMetadata(eventIds: readonly string[]): Record<string, string> {
+  if (eventIds.length === 1) return { event_id: eventIds[0]! };
+  return eventIds.length === 0 || eventIds.length > NAMED_EVENT_IDS ? {} : { event_ids: eventIds.join(',') };
+}

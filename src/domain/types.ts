@@ -12,7 +12,7 @@
  *
  * Times are microseconds since 1970 as numbers (exact until the year 2255), because that is what PostgreSQL keeps.
  */
-import type { ErrorReason } from './errors.js';
+import type { ErrorReason, InventoryError } from './errors.js';
 
 export type OperationType = 'SALE' | 'RESTOCK' | 'RETURN' | 'COUNT' | 'WASTE';
 export type EventStatus = 'SUCCESS' | 'FAILED';
@@ -33,16 +33,27 @@ export interface StockRow extends StockKey {
   readonly updateTimeUs: number;
 }
 
-/** What a caller asks, valid in form. `quantity` is in units, positive. */
+/** What a caller asks, valid in form. `quantity` is in units: positive, or what was counted (0 too) for COUNT. */
 export interface Command extends StockKey {
   readonly eventId: string;
   readonly type: OperationType;
   readonly quantity: number;
   /** When the caller says it happened; none means at receipt. */
   readonly occurredTimeUs: number | undefined;
+  /** Why, in the caller's words. */
+  readonly operationReason: string | undefined;
   readonly actor: string;
   readonly origin: Origin;
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** How the commands of one submission hang together: all or none, or each by itself. */
+export type BatchMode = 'ATOMIC' | 'INDEPENDENT';
+
+/** Commands that came in one call: one, or the operations of a batch, in their order. */
+export interface Submission {
+  readonly commands: readonly Command[];
+  readonly mode: BatchMode;
 }
 
 /** What happened. `appliedDelta` is the change of net: over a stock's events its sum is net, always. */
@@ -56,6 +67,11 @@ export interface StockEvent extends StockKey {
   readonly appliedDelta: number;
   readonly netBefore: number;
   readonly netAfter: number;
+  /**
+   * The net that a refused command was judged against, where the operations before it in its refused ATOMIC batch had
+   * moved it; undefined where that is `netBefore`.
+   */
+  readonly judgedNet: number | undefined;
   readonly version: bigint;
   readonly occurredTimeUs: number;
   readonly effectiveTimeUs: number;
@@ -63,13 +79,12 @@ export interface StockEvent extends StockKey {
   readonly actor: string;
   readonly origin: Origin;
   readonly metadata: Readonly<Record<string, string>>;
+  readonly operationReason: string | undefined;
   readonly fingerprint: string;
 }
 
 /** An event as it stands in the log. */
-export interface RecordedEvent extends Omit<StockEvent, 'fingerprint'> {
-  /** Why, in the caller's words; empty where none were given. */
-  readonly operationReason: string;
+export interface RecordedEvent extends Omit<StockEvent, 'fingerprint' | 'judgedNet'> {
   /** Which message of the store's own log it came in; 0 where it did not come through Sync. */
   readonly syncEpoch: bigint;
   readonly syncSequence: bigint;
@@ -82,10 +97,12 @@ export type PriorEvent = Pick<
   | 'productId'
   | 'eventId'
   | 'status'
+  | 'effect'
   | 'reason'
   | 'requestedDelta'
   | 'netBefore'
   | 'netAfter'
+  | 'judgedNet'
   | 'version'
   | 'recordedTimeUs'
   | 'fingerprint'
@@ -103,7 +120,9 @@ export type Outcome =
   /** The store has no such stock: nothing is recorded, and a later try is judged anew. */
   | { readonly kind: 'STOCK_NOT_FOUND' }
   /** The event id stands for another type, product or quantity: nothing is recorded. */
-  | { readonly kind: 'EVENT_ID_REUSED' };
+  | { readonly kind: 'EVENT_ID_REUSED' }
+  /** An operation of an INDEPENDENT batch that could not be run, while others could. */
+  | { readonly kind: 'NOT_RUN'; readonly error: InventoryError };
 
 /** The largest |net| that a stock may have. */
 export const NET_LIMIT = 1_000_000_000;

@@ -1,7 +1,8 @@
-import type { MovementCommand } from '../domain/decide.js';
-import { createsStock, decide } from '../domain/decide.js';
-import type { Outcome, PriorEvent, StockEvent, StockKey, StockRow } from '../domain/types.js';
-import type { LockedBatch } from '../postgres/ledger-statements.js';
+import { createsStock, isLateCount } from '../domain/decide.js';
+import type { Verdict } from '../domain/judge-submissions.js';
+import { judgeSubmissions, keyOf } from '../domain/judge-submissions.js';
+import type { Outcome, StockKey, Submission } from '../domain/types.js';
+import type { Locked, LockRequest } from '../postgres/ledger-statements.js';
 import { beginAndLock, writeAndCommit } from '../postgres/ledger-statements.js';
 import type { Client, Pool } from '../postgres/pool.js';
 import { isTransactionError } from '../postgres/sql-errors.js';
@@ -10,16 +11,20 @@ import { isTransactionError } from '../postgres/sql-errors.js';
  * One transaction for many commands.
  *
  * BEGIN; placeholders for stocks that the batch may make; lock all its stocks in key order; read the events that its
- * ids already have; decide in arrival order; write events and stocks in one statement; COMMIT. Two round trips.
+ * ids already have; judge in arrival order; write events and stocks in one statement; COMMIT. Two round trips.
  * The order matters: placeholders come before any lock (a transaction that waits for another's placeholder holds no
  * stock), stocks are locked in key order by everybody, and prior events are read after the lock.
  */
 
-/** The transaction failed. `unknown`: the answer to COMMIT was lost, so it may have taken effect all the same. */
+/** What became of each submission: its outcomes, or LOCKED where another transaction holds one of its stocks. */
+export type BatchOutcomes = readonly (readonly Outcome[] | 'LOCKED')[];
+
+/** The transaction failed. */
 export class BatchFailure extends Error {
   constructor(
     override readonly cause: unknown,
-    readonly unknown: boolean,
+    /** What was judged, where the answer to COMMIT was lost: it may have taken effect all the same. */
+    readonly unsettled?: BatchOutcomes,
   ) {
     super('the batch failed', { cause });
   }
@@ -31,102 +36,98 @@ class NotCommitted extends Error {
   readonly severity = 'ERROR';
 }
 
+/** COMMIT was answered with a warning: the wait for a standby was given up, so a failover could lose the batch. */
+class NotReplicated extends Error {
+  readonly code = '01000'; // warning
+}
+
 /**
- * Runs the commands in one transaction; resolves to their outcomes, in their order, once they are durable.
+ * Runs the submissions in one transaction; resolves to their outcomes, in their order, once they are durable.
  *
- * @throws BatchFailure where nothing, or (if `unknown`) possibly everything, took effect.
+ * @param skipLocked passes by submissions whose stocks others have locked, instead of waiting for them.
+ * @throws BatchFailure where nothing, or (if `unsettled`) possibly everything, took effect.
  */
-export async function runBatch(pool: Pool, commands: readonly MovementCommand[]): Promise<Outcome[]> {
+export async function runBatch(
+  pool: Pool,
+  submissions: readonly Submission[],
+  skipLocked: boolean,
+): Promise<BatchOutcomes> {
   const client = await pool.connect().catch((error: unknown) => {
-    throw new BatchFailure(error, false);
+    throw new BatchFailure(error);
   });
-  let committing = false;
+  let judged: Judged | undefined;
   try {
-    const outcomes = await transact(client, commands, () => {
-      committing = true;
-    });
+    judged = await lockAndJudge(client, submissions, skipLocked);
+    const { tag, warned } = await writeAndCommit(client, judged.verdict, judged.nowUs);
+    if (tag !== 'COMMIT') throw new NotCommitted(`COMMIT was answered ${tag}`);
+    if (warned) throw new NotReplicated('COMMIT was answered with a warning');
     client.release();
-    return outcomes;
+    return judged.outcomes;
   } catch (error) {
-    await rollBack(client);
-    // An ERROR after COMMIT was sent is an answer: the transaction is gone. Anything else is none.
-    throw new BatchFailure(error, committing && !isTransactionError(error));
+    // An ERROR, after COMMIT was sent too, is an answer: the transaction is gone. Anything else is none.
+    const answered = isTransactionError(error);
+    await giveBack(client, answered);
+    throw new BatchFailure(error, answered ? undefined : judged?.outcomes);
   }
 }
 
-async function transact(
+interface Judged {
+  readonly verdict: Verdict;
+  readonly outcomes: BatchOutcomes;
+  readonly nowUs: number;
+}
+
+async function lockAndJudge(
   client: Client,
-  commands: readonly MovementCommand[],
-  onCommitSent: () => void,
-): Promise<Outcome[]> {
+  submissions: readonly Submission[],
+  skipLocked: boolean,
+): Promise<Judged> {
+  const commands = submissions.flatMap((submission) => submission.commands);
   const keys = distinctKeys(commands);
-  let locked = await beginAndLock(client, keys, [], commands);
-  const missing = missingKeys(commands, locked);
-  if (missing.length > 0) {
+  const lateCounts = commands.filter(isLateCount);
+  const request: LockRequest = { keys, making: [], commands, lateCounts, skipLocked };
+  let locked = await beginAndLock(client, request);
+  const making = missingKeys(request, locked);
+  if (making.length > 0) {
     // Seldom: the first restock of a stock. Placeholders must come before the locks, so begin again with them.
     await client.query('ROLLBACK');
-    locked = await beginAndLock(client, keys, missing, commands);
+    locked = await beginAndLock(client, { ...request, making });
   }
-  const decided = decideAll(commands, locked);
-  const tag = await writeAndCommit(client, decided.events, decided.stocks, locked.nowUs, onCommitSent);
-  if (tag !== 'COMMIT') throw new NotCommitted(`COMMIT was answered ${tag}`);
-  return decided.outcomes;
-}
-
-/** Judges the commands in arrival order, each seeing those before it; a repeat inside the batch is a replay. */
-function decideAll(commands: readonly MovementCommand[], locked: LockedBatch) {
-  const stocks = new Map(locked.stocks.map((stock) => [keyOf(stock.storeId, stock.productId), stock]));
-  const priors = new Map<string, PriorEvent>(
-    locked.events.map((event) => [keyOf(event.storeId, event.eventId), event]),
-  );
-  const changed = new Map<string, StockRow>();
-  const events: StockEvent[] = [];
-  const outcomes = commands.map((command) => {
-    const stockKey = keyOf(command.storeId, command.productId);
-    const eventKey = keyOf(command.storeId, command.eventId);
-    const { outcome, event, stock } = decide(
-      command,
-      stocks.get(stockKey),
-      priors.get(eventKey),
-      locked.nowUs,
-    );
-    if (event !== undefined) {
-      priors.set(eventKey, event);
-      events.push(event);
-    }
-    if (stock !== undefined) {
-      stocks.set(stockKey, stock);
-      changed.set(stockKey, stock);
-    }
-    return outcome;
-  });
-  return { outcomes, events, stocks: [...changed.values()] };
+  const held = keysHeldByOthers(locked);
+  const isFree = (submission: Submission) =>
+    held.size === 0 || !submission.commands.some((each) => held.has(keyOf(each.storeId, each.productId)));
+  const verdict = judgeSubmissions(submissions.filter(isFree), locked);
+  const outcomes = verdict.outcomes.values();
+  return {
+    verdict,
+    outcomes: submissions.map((submission) => (isFree(submission) ? outcomes.next().value! : 'LOCKED')),
+    nowUs: locked.nowUs,
+  };
 }
 
 /** Leaves the client usable for others, or closes it where that cannot be known. */
-async function rollBack(client: Client): Promise<void> {
-  try {
-    await client.query('ROLLBACK');
-    client.release();
-  } catch {
-    client.release(true);
-  }
+async function giveBack(client: Client, answered: boolean): Promise<void> {
+  const clean = answered && (await client.query('ROLLBACK').catch(() => undefined)) !== undefined;
+  client.release(!clean);
 }
 
-/** Ids hold no control characters, so a NUL keeps the two parts apart. */
-const keyOf = (storeId: string, id: string): string => `${storeId}\0${id}`;
-
-function distinctKeys(commands: readonly StockKey[]): StockKey[] {
-  return [
-    ...new Map(commands.map((command) => [keyOf(command.storeId, command.productId), command])).values(),
-  ];
+function distinctKeys(keys: readonly StockKey[]): StockKey[] {
+  return [...new Map(keys.map((key) => [keyOf(key.storeId, key.productId), key])).values()];
 }
 
-function missingKeys(commands: readonly MovementCommand[], locked: LockedBatch): StockKey[] {
-  const found = new Set(locked.stocks.map((stock) => keyOf(stock.storeId, stock.productId)));
+function missingKeys({ commands }: LockRequest, { existing }: Locked): StockKey[] {
+  const found = new Set(existing.map((key) => keyOf(key.storeId, key.productId)));
   return distinctKeys(
     commands.filter(
       (command) => createsStock(command.type) && !found.has(keyOf(command.storeId, command.productId)),
     ),
   );
+}
+
+/** None, where we waited for all of them. */
+function keysHeldByOthers({ existing, stocks }: Locked): Set<string> {
+  if (existing === stocks) return new Set();
+  const ours = new Set(stocks.map((stock) => keyOf(stock.storeId, stock.productId)));
+  const all = existing.map((key) => keyOf(key.storeId, key.productId));
+  return new Set(all.filter((key) => !ours.has(key)));
 }

@@ -1,19 +1,21 @@
-import type { MovementCommand } from '../domain/decide.js';
 import { InventoryError } from '../domain/errors.js';
-import type { Outcome } from '../domain/types.js';
+import type { Command, Outcome, Submission } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
-import type { LaneObserver } from './lane.js';
 import { Lane } from './lane.js';
+import { Pending } from './pending.js';
+import type { BatchObserver } from './settle-batch.js';
 
 export interface LedgerOptions {
   readonly pool: Pool;
-  /** How many transactions may run at once. Each key always goes to the same lane. */
+  /** How many transactions of single commands may run at once. Each stock always goes to the same lane. */
   readonly lanes: number;
+  /** How many transactions of batches may run at once. Each store always goes to the same lane. */
+  readonly batchLanes: number;
   /** Commands that may wait in one lane. */
   readonly queueLimit: number;
-  /** Commands in one transaction. */
+  /** Commands in one transaction; a larger batch goes alone. */
   readonly batchLimit: number;
-  readonly observer: LaneObserver;
+  readonly observer: BatchObserver;
 }
 
 /** Session settings for the write pool: a plan made on empty tables would otherwise stay a scan for ever. */
@@ -27,49 +29,71 @@ export const LEDGER_SESSION_SETTINGS = {
 /** The write side: takes commands, answers when their outcome is durable. */
 export class Ledger {
   readonly #lanes: Lane[];
+  readonly #batchLanes: Lane[];
   #draining = false;
 
   constructor(options: LedgerOptions) {
-    this.#lanes = Array.from({ length: options.lanes }, () => new Lane(options));
+    const lanes = (count: number) => Array.from({ length: count }, () => new Lane(options));
+    this.#lanes = lanes(options.lanes);
+    this.#batchLanes = lanes(options.batchLanes);
   }
 
   /** Commands that wait, over all lanes. */
   get queueLength(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.length, 0);
+    return [...this.#lanes, ...this.#batchLanes].reduce((sum, lane) => sum + lane.length, 0);
   }
 
   /**
-   * Decides the command and makes the outcome durable before it resolves.
+   * Decides one command and makes the outcome durable before it resolves.
    *
    * @param deadlineMs on the clock of performance.now(); a command that still waits then is dropped, one that has been
    *   started is not.
    * @throws InventoryError QUEUE_FULL, SHUTTING_DOWN, DEADLINE_EXCEEDED, DATABASE_UNAVAILABLE (nothing changed),
    *   OUTCOME_UNKNOWN (ask again with the same event id), INTERNAL.
    */
-  submit(command: MovementCommand, deadlineMs: number): Promise<Outcome> {
-    if (this.#draining) {
-      return Promise.reject(new InventoryError('SHUTTING_DOWN', 'This process is about to stop; try again'));
-    }
-    return new Promise((resolve, reject) => {
-      this.#laneOf(command).add({ command, deadlineMs, resolve, reject });
-    });
+  submit(command: Command, deadlineMs: number): Promise<Outcome> {
+    const submission: Submission = { commands: [command], mode: 'INDEPENDENT' };
+    const lane = this.#lanes[hash(command.storeId, command.productId) % this.#lanes.length]!;
+    return this.#run(lane, submission, deadlineMs, ([outcome]) => outcome!);
+  }
+
+  /**
+   * Decides the operations of a batch, all of one store, in one transaction, each seeing those before it. ATOMIC: all of
+   * them or none. The outcomes stand in the order of the commands.
+   *
+   * @throws InventoryError as `submit`; with OUTCOME_UNKNOWN ask again with the same event ids, all of them.
+   */
+  submitBatch(batch: Submission, deadlineMs: number): Promise<readonly Outcome[]> {
+    const lane = this.#batchLanes[hash(batch.commands[0]!.storeId) % this.#batchLanes.length]!;
+    return this.#run(lane, batch, deadlineMs, (outcomes) => outcomes);
   }
 
   /** Takes no more commands; resolves when those taken have their answers. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await Promise.all(this.#lanes.map((lane) => lane.idle()));
+    await Promise.all([...this.#lanes, ...this.#batchLanes].map((lane) => lane.idle()));
   }
 
-  #laneOf(command: MovementCommand): Lane {
-    return this.#lanes[hash(command.storeId, command.productId) % this.#lanes.length]!;
+  #run<T>(
+    lane: Lane,
+    submission: Submission,
+    deadlineMs: number,
+    answerOf: (outcomes: readonly Outcome[]) => T,
+  ): Promise<T> {
+    if (this.#draining) {
+      return Promise.reject(new InventoryError('SHUTTING_DOWN', 'This process is about to stop; try again'));
+    }
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve: (outcomes: readonly Outcome[]) => resolve(answerOf(outcomes)), reject };
+      lane.add(new Pending(submission, deadlineMs, waiter));
+    });
   }
 }
 
-/** FNV-1a over both ids: cheap, and spreads neighbouring ids. */
-function hash(storeId: string, productId: string): number {
+/** FNV-1a over the ids: cheap, and spreads neighbouring ids. */
+function hash(...ids: readonly string[]): number {
   let value = 0x811c9dc5;
-  for (const id of [storeId, productId]) {
+  for (const id of ids) {
     for (let i = 0; i < id.length; i++) value = Math.imul(value ^ id.charCodeAt(i), 0x01000193);
   }
   return value >>> 0;

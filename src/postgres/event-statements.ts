@@ -145,7 +145,7 @@ const toRecordedEvent = (row: EventColumns): RecordedEvent => ({
   actor: row.actor,
   origin: row.origin,
   metadata: row.metadata,
-  operationReason: row.operation_reason ?? '',
+  operationReason: row.operation_reason ?? undefined,
   syncEpoch: row.sync_epoch ?? 0n,
   syncSequence: row.sync_sequence ?? 0n,
 });

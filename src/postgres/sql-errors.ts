@@ -2,14 +2,18 @@
 export type FailureKind =
   /** Another process recorded one of the event ids first: run the batch again, it will find the event. */
   | 'EVENT_ID_TAKEN'
-  /** The transaction may succeed when it is run again: serialization, deadlock, a lock not granted in time. */
+  /** Another transaction has held a lock for longer than we wait. */
+  | 'LOCK_TIMEOUT'
+  /** The transaction may succeed when it is run again: serialization, deadlock, a statement that took too long. */
   | 'TRANSIENT'
   /** The database cannot be used: lost connection, shutdown, too many connections, read-only. */
   | 'UNAVAILABLE'
   /** Something in the batch itself. */
   | 'OTHER';
 
-const TRANSIENT = new Set(['40000', '40001', '40P01', '55P03', '57014']);
+/** 01000 is a COMMIT that no standby confirmed in time. */
+const TRANSIENT = new Set(['01000', '40000', '40001', '40P01', '57014']);
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Classes 08 (connection), 53 (resources), 57P (operator intervention), 58 (system), and a read-only transaction. */
 const UNAVAILABLE = /^(08|53|57P|58)|^(25006|25P03|25P04)$/;
@@ -37,6 +41,7 @@ export function classifyFailure(error: unknown): FailureKind {
   if (code === '23505' && (error as { constraint?: string }).constraint === 'event_log_event_id_key')
     return 'EVENT_ID_TAKEN';
   if (code === undefined) return isDefect(error) ? 'OTHER' : 'UNAVAILABLE';
+  if (code === LOCK_NOT_AVAILABLE) return 'LOCK_TIMEOUT';
   if (TRANSIENT.has(code)) return 'TRANSIENT';
   if (UNAVAILABLE.test(code) || (!isServerError(error) && NETWORK.test(code))) return 'UNAVAILABLE';
   return 'OTHER';

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withConnection } from '../dev/postgres-session.js';
-import type { MovementCommand } from '../domain/decide.js';
-import type { RecordedEvent } from '../domain/types.js';
+import type { Command, RecordedEvent } from '../domain/types.js';
 import { EVENTS_LOOKED_AT } from '../postgres/event-statements.js';
 import type { EventCursor, EventFilter } from './read-path.js';
 import { byDefault, StartedReads, strongly } from './started-reads.js';
@@ -141,7 +140,7 @@ describe('filters', () => {
   let events: RecordedEvent[];
 
   beforeAll(async () => {
-    const commands: Partial<MovementCommand>[] = [
+    const commands: Partial<Command>[] = [
       { quantity: 10 },
       { type: 'SALE', quantity: 3, origin: 'GRPC', actor: 'till 4', metadata: { till: '4' } },
       { type: 'SALE', quantity: 99, origin: 'REST', actor: 'till 5' },
@@ -158,7 +157,7 @@ describe('filters', () => {
     expect(events[1]).toMatchObject({
       ...{ storeId, productId: 'P', type: 'SALE', status: 'SUCCESS', effect: 'APPLIED', reason: undefined },
       ...{ requestedDelta: -3, appliedDelta: -3, netBefore: 10, netAfter: 7, version: 2n },
-      ...{ actor: 'till 4', origin: 'GRPC', metadata: { till: '4' }, operationReason: '' },
+      ...{ actor: 'till 4', origin: 'GRPC', metadata: { till: '4' }, operationReason: undefined },
       ...{ syncEpoch: 0n, syncSequence: 0n },
     });
     expect(events[2]).toMatchObject({

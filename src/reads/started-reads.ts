@@ -2,8 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { poll } from '../dev/poll.js';
 import { withConnection } from '../dev/postgres-session.js';
 import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
-import type { MovementCommand } from '../domain/decide.js';
-import type { Outcome, StockKey } from '../domain/types.js';
+import type { Command, Outcome, StockKey } from '../domain/types.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
 import { Cluster } from '../postgres/cluster.js';
 import { type ReadOptions, ReadPath } from './read-path.js';
@@ -39,7 +38,7 @@ export class StartedReads {
     private readonly cluster: Cluster,
   ) {
     this.reads = new ReadPath(cluster);
-    const bounds = { lanes: 2, queueLimit: 10_000, batchLimit: 100 };
+    const bounds = { lanes: 2, batchLanes: 1, queueLimit: 10_000, batchLimit: 100 };
     this.#ledger = new Ledger({ pool: cluster.writes, ...bounds, observer: NO_OBSERVER });
   }
 
@@ -55,12 +54,13 @@ export class StartedReads {
   }
 
   /** Runs a command with these fields; a RESTOCK of 1 where they say nothing else. */
-  submit(fields: StockKey & Partial<MovementCommand>): Promise<Outcome> {
-    const command: MovementCommand = {
+  submit(fields: StockKey & Partial<Command>): Promise<Outcome> {
+    const command: Command = {
       type: 'RESTOCK',
       quantity: 1,
       eventId: uuidv7(),
       occurredTimeUs: undefined,
+      operationReason: undefined,
       actor: 'test',
       origin: 'SYSTEM',
       metadata: {},

@@ -114,7 +114,8 @@ export const StockKeySchema: GenMessage<StockKey> = /*@__PURE__*/
  */
 export type Operation = Message<"inventory.v1.Operation"> & {
   /**
-   * Idempotency key, a UUID in 8-4-4-4-12 hex form that the caller makes before it sends. Empty: the server makes one.
+   * Idempotency key, a UUID in 8-4-4-4-12 hex form that the caller makes before it sends. Empty: the server makes one,
+   * and a batch whose answer was lost cannot be asked for again.
    *
    * @generated from field: string event_id = 1;
    */
@@ -219,14 +220,14 @@ export type OperationResult = Message<"inventory.v1.OperationResult"> & {
   message: string;
 
   /**
-   * The stock after the operation; unset where there is no such stock.
+   * The stock after the operation (of a refused batch: as it was before it); unset where there is no such stock.
    *
    * @generated from field: inventory.v1.Stock stock = 7;
    */
   stock?: Stock | undefined;
 
   /**
-   * Units on hand before the operation.
+   * Units on hand before the operation, as those before it in its batch left them.
    *
    * @generated from field: int32 quantity_before = 8;
    */
@@ -532,7 +533,9 @@ export enum OperationType {
   RETURN = 3,
 
   /**
-   * Sets the stock to what was counted on the shelf at `occurred_time`.
+   * Sets the stock to what was counted on the shelf at `occurred_time`; what was sold and brought since then is kept.
+   * Where a later count is known already it changes nothing (ABSORBED); where more was sold since than was counted, the
+   * stock is OVERSOLD.
    *
    * @generated from enum value: OPERATION_TYPE_COUNT = 4;
    */

@@ -506,7 +506,7 @@ export type ApplyRequest = Message<"inventory.v1.ApplyRequest"> & {
   storeId: string;
 
   /**
-   * The operations, 1 to 1,000, judged in this order.
+   * The operations, 1 to 1,000, judged in this order. Required.
    *
    * @generated from field: repeated inventory.v1.Operation operations = 2;
    */
@@ -1058,10 +1058,18 @@ export const InventoryService: GenService<{
     output: typeof RestockResponseSchema;
   },
   /**
-   * Applies up to 1,000 operations of one store in one transaction, in their order, each seeing those before it.
+   * Applies up to 1,000 operations of one store in one transaction, in their order, each seeing those before it. Each
+   * event id takes effect at most once, as with Sell and Restock, whichever RPC it comes through.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, QUEUE_FULL, OUTCOME_UNKNOWN. The
-   * refusal of an operation stands in its result.
+   * ATOMIC: all of them take effect or none does. Where one is refused, it keeps its own reason, the others are refused
+   * with BATCH_REFUSED, and all of that is recorded: a repeat of the batch says the same for ever, a corrected one needs
+   * new event ids. An id that took effect earlier counts as done and is replayed. Operations refused with STOCK_NOT_FOUND
+   * or EVENT_ID_REUSED are not recorded.
+   * INDEPENDENT: an operation that is refused does not hold up the others.
+   *
+   * The refusal of an operation stands in its result, with one of the reasons EVENT_ID_REUSED, STOCK_NOT_FOUND,
+   * INSUFFICIENT_STOCK, STOCK_LIMIT, BATCH_REFUSED; the call itself is answered OK. Reasons of the call, in order of
+   * precedence: INVALID_FIELD, QUEUE_FULL, OUTCOME_UNKNOWN (ask again with the same event ids, all of them).
    *
    * @generated from rpc inventory.v1.InventoryService.Apply
    */

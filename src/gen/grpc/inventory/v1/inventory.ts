@@ -47,7 +47,11 @@ export enum OperationType {
   RESTOCK = 2,
   /** RETURN - Adds units that a customer brought back. */
   RETURN = 3,
-  /** COUNT - Sets the stock to what was counted on the shelf at `occurred_time`. */
+  /**
+   * COUNT - Sets the stock to what was counted on the shelf at `occurred_time`; what was sold and brought since then is kept.
+   * Where a later count is known already it changes nothing (ABSORBED); where more was sold since than was counted, the
+   * stock is OVERSOLD.
+   */
   COUNT = 4,
   /** WASTE - Takes units that were lost, broken or stolen. */
   WASTE = 5,
@@ -138,7 +142,10 @@ export interface StockKey {
 
 /** One change that a caller asks for, inside a batch of one store. */
 export interface Operation {
-  /** Idempotency key, a UUID in 8-4-4-4-12 hex form that the caller makes before it sends. Empty: the server makes one. */
+  /**
+   * Idempotency key, a UUID in 8-4-4-4-12 hex form that the caller makes before it sends. Empty: the server makes one,
+   * and a batch whose answer was lost cannot be asked for again.
+   */
   eventId: string;
   /** The product, 1 to 50 characters. */
   productId: string;
@@ -177,11 +184,11 @@ export interface OperationResult {
   reason: ErrorReason;
   /** The reason in a sentence, empty where it was not refused. */
   message: string;
-  /** The stock after the operation; unset where there is no such stock. */
+  /** The stock after the operation (of a refused batch: as it was before it); unset where there is no such stock. */
   stock?:
     | Stock
     | undefined;
-  /** Units on hand before the operation. */
+  /** Units on hand before the operation, as those before it in its batch left them. */
   quantityBefore: number;
   /** True where this event id was decided earlier and the first outcome is given again. */
   replayed: boolean;

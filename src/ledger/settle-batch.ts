@@ -1,0 +1,114 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pool } from '../postgres/pool.js';
+import { classifyFailure } from '../postgres/sql-errors.js';
+import { BatchFailure, runBatch } from './batch.js';
+import type { Pending } from './pending.js';
+
+/** What is told about batches while they run. */
+export interface BatchObserver {
+  batchCommitted(commands: number, seconds: number): void;
+  retried(cause: string): void;
+  failed(error: unknown): void;
+}
+
+export interface SettleOptions {
+  readonly pool: Pool;
+  readonly observer: BatchObserver;
+  /** Goes on until the deadline where an outcome is unknown, instead of giving it back after three tries. */
+  readonly patient: boolean;
+}
+
+const TRIES = 3;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 500;
+/** Another process can be first with an event id only once per id; more than this is not that. */
+const EVENT_ID_RERUNS = 10;
+
+/**
+ * Runs the batch, again where that can help, until every submission has its answer or cannot go on now.
+ *
+ * @returns those that cannot: others hold their stocks, or their outcome is still unknown. Never throws.
+ */
+export async function settleBatch(batch: readonly Pending[], options: SettleOptions): Promise<Pending[]> {
+  let open = batch;
+  let skipLocked = false;
+  let pauseMs = FIRST_PAUSE_MS;
+  for (let tries = 1, reruns = 0; open.length > 0; ) {
+    const answer = await attempt(open, skipLocked, options);
+    if (!(answer instanceof BatchFailure)) return answer;
+    const kind = classifyFailure(answer.cause);
+    options.observer.retried(kind);
+    if (kind === 'LOCK_TIMEOUT') {
+      if (skipLocked) return [...open];
+      skipLocked = true;
+      continue;
+    }
+    if (kind === 'EVENT_ID_TAKEN' && reruns++ < EVENT_ID_RERUNS) continue;
+    if (kind === 'OTHER') return await divide(open, answer, options);
+    if (tries++ >= TRIES && !(options.patient && open.some((pending) => pending.unsettled))) {
+      return giveUp(open, answer, options);
+    }
+    await delay(pauseMs * (0.5 + Math.random()));
+    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    const nowMs = performance.now();
+    open = open.filter((pending) => !pending.isOver(nowMs));
+  }
+  return [];
+}
+
+/** One transaction. @returns the submissions whose stocks others hold, or why it failed. */
+async function attempt(
+  batch: readonly Pending[],
+  skipLocked: boolean,
+  { pool, observer }: SettleOptions,
+): Promise<Pending[] | BatchFailure> {
+  const startedMs = performance.now();
+  const submissions = batch.map((pending) => pending.submission);
+  try {
+    const outcomes = await runBatch(pool, submissions, skipLocked);
+    const commands = submissions.reduce((sum, submission) => sum + submission.commands.length, 0);
+    observer.batchCommitted(commands, (performance.now() - startedMs) / 1000);
+    return batch.filter((pending, index) => {
+      const each = outcomes[index]!;
+      if (each === 'LOCKED') return true;
+      pending.resolve(each);
+      return false;
+    });
+  } catch (error) {
+    const failure = error instanceof BatchFailure ? error : new BatchFailure(error);
+    batch.forEach((pending, index) => {
+      const judged = failure.unsettled?.[index];
+      if (judged !== undefined && judged !== 'LOCKED') pending.unsettle(judged);
+    });
+    return failure;
+  }
+}
+
+/** Something in the batch itself cannot be done: parts of it find what, so that it fails alone. */
+async function divide(
+  batch: readonly Pending[],
+  failure: BatchFailure,
+  options: SettleOptions,
+): Promise<Pending[]> {
+  const [only, ...others] = batch as readonly [Pending, ...Pending[]];
+  if (others.length > 0) {
+    const middle = Math.ceil(batch.length / 2);
+    const first = await settleBatch(batch.slice(0, middle), options);
+    return [...first, ...(await settleBatch(batch.slice(middle), options))];
+  }
+  if (only.size > 1 && only.submission.mode === 'INDEPENDENT')
+    return await settleBatch(only.apart(), options);
+  return giveUp(batch, failure, options);
+}
+
+/** Answers that nothing was changed; what is unsettled cannot be answered so, and is given back. */
+function giveUp(
+  batch: readonly Pending[],
+  { cause }: BatchFailure,
+  { observer, patient }: SettleOptions,
+): Pending[] {
+  observer.failed(cause);
+  const kept = patient ? [] : batch.filter((pending) => pending.unsettled);
+  for (const pending of batch) if (!kept.includes(pending)) pending.fail(cause);
+  return kept;
+}
