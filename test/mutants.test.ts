@@ -25,10 +25,12 @@ interface Row {
 
 const STATEMENTS = 'src/postgres/ledger-statements.js';
 const BATCH = 'src/ledger/batch.js';
-const LANE = 'src/ledger/lane.js';
+const SETTLE = 'src/ledger/settle-batch.js';
+const PENDING = 'src/ledger/pending.js';
+const JUDGE = 'src/domain/judge-submissions.js';
 const DECIDE = 'src/domain/decide.js';
 
-const FIND = 'client.query({ ...FIND_EVENTS, values: ids })';
+const FIND = 'client.query({ ...FIND_EVENTS, values: identityArrays(commands) })';
 
 const withoutReadingAfterTheLock: Mutant = {
   file: STATEMENTS,
@@ -47,13 +49,16 @@ const rows: readonly Row[] = [
   },
   {
     without: 'seeing the stock as the commands before it in the batch left it',
-    mutant: { file: BATCH, replace: [['stocks.set(stockKey, stock);', '']] },
+    mutant: { file: JUDGE, replace: [['this.stocks.get(key) ?? ', '']] },
     scenario: lastUnits,
     seen: { answers: { accepted: 6 }, addsUp: false },
   },
   {
     without: 'seeing the event ids of the commands before it in the batch',
-    mutant: { file: BATCH, replace: [['priors.set(eventKey, event);', '']] },
+    mutant: {
+      file: JUDGE,
+      replace: [['this.#priors.set(keyOf(event.storeId, event.eventId), event);', '']],
+    },
     scenario: oneIdInOneBatch,
     seen: { events: 0 },
   },
@@ -110,7 +115,7 @@ const rows: readonly Row[] = [
       file: STATEMENTS,
       replace: [
         ['Promise.all([write, commit])', 'Promise.all([write?.catch(() => undefined), commit])'],
-        ['return committed.command', "return 'COMMIT'"],
+        ['tag: committed.command', "tag: 'COMMIT'"],
       ],
     },
     scenario: failedWrite,
@@ -119,15 +124,15 @@ const rows: readonly Row[] = [
   {
     without: 'halving a batch that the database refuses',
     mutant: {
-      file: LANE,
-      replace: [['return this.#halve(batch)', 'return this.#giveUp(batch, failure, unknown)']],
+      file: SETTLE,
+      replace: [['await divide(open, answer, options)', 'giveUp(open, answer, options)']],
     },
     scenario: failedWrite,
     seen: { answers: ['INTERNAL', 'INTERNAL', 'INTERNAL'] },
   },
   {
     without: 'dropping commands whose deadline has passed',
-    mutant: { file: LANE, replace: [['pending.deadlineMs > now', 'true']] },
+    mutant: { file: PENDING, replace: [['this.deadlineMs > nowMs', 'true']] },
     scenario: lateCommand,
     seen: { events: 1 },
   },

@@ -157,10 +157,10 @@ export async function writeAndCommit(
   };
   client.on('notice', onNotice);
   try {
-    const [, committed] = await Promise.all([
-      events.length > 0 ? client.query({ ...WRITE, values: writeValues(events, stocks, nowUs) }) : undefined,
-      client.query(COMMIT),
-    ]);
+    const write =
+      events.length > 0 ? client.query({ ...WRITE, values: writeValues(events, stocks, nowUs) }) : undefined;
+    const commit = client.query(COMMIT);
+    const [, committed] = await Promise.all([write, commit]);
     return { tag: committed.command, warned };
   } finally {
     client.off('notice', onNotice);
