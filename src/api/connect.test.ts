@@ -45,7 +45,7 @@ describe('clients of the libraries', () => {
     };
     expect(await reasonOf(client.sell({ ...key, quantity: 1 }))).toEqual(['INSUFFICIENT_STOCK']);
     expect(await reasonOf(client.sell({ ...key, storeId: HUGE }))).toEqual(['MESSAGE_TOO_LARGE']);
-    expect(await reasonOf(client.apply({}))).toEqual(['UNIMPLEMENTED']);
+    expect(await reasonOf(client.apply({}))).toEqual(['INVALID_FIELD']);
     const watched = async () => {
       for await (const _ of client.watch({})) break;
     };
