@@ -1,9 +1,48 @@
+import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
+import { metadataPair, units, uuid } from './arguments.js';
+import { type CommandLine, PRODUCT, STORE } from './command-line.js';
 import type { ChangeRequest, ChangeResponse } from './messages.js';
 import { COMMAND_RETRIES, withRetries } from './retries.js';
 import { ServiceFailure } from './service-failure.js';
 import { printJson, type Session } from './session.js';
 import { type Column, count, drawTable } from './tables.js';
+
+export const addSell = (line: CommandLine): void =>
+  addChange(line, 'Sell', 'sell', 'Takes units from a stock, all of them or none.');
+
+export const addRestock = (line: CommandLine): void =>
+  addChange(line, 'Restock', 'restock', 'Adds units to a stock; makes the stock if there is none.');
+
+function addChange(line: CommandLine, rpc: 'Sell' | 'Restock', name: string, does: string): void {
+  const more = [
+    'Without --event-id one is made and shown before the command leaves. If no answer comes, repeat the command with that event id: it counts once.',
+    'A service that is unavailable is tried 3 times.',
+  ];
+  const examples = [
+    `${name} STORE_001 PROD_0001 2`,
+    `${name} STORE_001 PROD_0001 2 --event-id 01890a5d-ac96-774b-bcce-b302099a8057 --metadata till=4`,
+  ];
+  line
+    .add({ name, does, more, examples })
+    .argument(...STORE)
+    .argument(...PRODUCT)
+    .argument('<quantity>', 'units, 1 to 10,000', units)
+    .option('--event-id <uuid>', 'the idempotency key of this command', uuid)
+    .option('--metadata <key=value>', 'kept with the event; may be repeated', metadataPair)
+    .action(
+      (storeId: string, productId: string, quantity: number, given: ChangeOptions, command: Command) => {
+        const { eventId, metadata = {} } = given;
+        const wanted = { storeId, productId, quantity, eventId, metadata };
+        return line.run(command, (session) => change(session, rpc, wanted));
+      },
+    );
+}
+
+interface ChangeOptions {
+  readonly eventId?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
 
 /** What `sell` and `restock` ask for; without an event id one is made. */
 export interface ChangeArguments {

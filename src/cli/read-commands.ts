@@ -1,6 +1,66 @@
+import type { Command } from 'commander';
+import { version, wholeNumber } from './arguments.js';
+import { type CommandLine, PRODUCT, STORE } from './command-line.js';
 import type { Consistency, Freshness, GetRequest, ListRequest, ListResponse, Stock } from './messages.js';
 import { printJson, type Session } from './session.js';
 import { count, drawTable, freshnessText, STOCK_COLUMNS, stockRow } from './tables.js';
+import { UsageError } from './usage-error.js';
+
+const DEFAULT_PAGE_SIZE = 50;
+export const STRONG_HELP = 'read from the primary: nothing acknowledged before is missing';
+
+export function addGet(line: CommandLine): void {
+  line
+    .add({
+      name: 'get',
+      does: 'Shows one stock, where it was read and how old the answer can be.',
+      examples: ['get STORE_001 PROD_0001', 'get STORE_001 PROD_0001 --strong --json'],
+    })
+    .argument(...STORE)
+    .argument(...PRODUCT)
+    .option('--strong', STRONG_HELP)
+    .option('--min-version <n>', 'ask for this version (as a write returned it) or a later one', version)
+    .action((storeId: string, productId: string, given: GetOptions, command: Command) => {
+      const { strong = false, minVersion = '0' } = given;
+      return line.run(command, (session) => get(session, { storeId, productId, strong, minVersion }));
+    });
+}
+
+export function addList(line: CommandLine): void {
+  line
+    .add({
+      name: 'list',
+      does: 'Lists the stocks of a store, or of a product in all stores.',
+      examples: ['list --store STORE_001', 'list --product PROD_0001 --all'],
+    })
+    .option('--store <id>', 'only this store; it or --product is needed')
+    .option('--product <id>', 'only this product; it or --store is needed')
+    .option('--page-size <n>', 'stocks a page, 1 to 500', wholeNumber(1, 500), DEFAULT_PAGE_SIZE)
+    .option('--page-token <token>', 'go on where an earlier page ended')
+    .option('--all', 'show every page')
+    .option('--strong', STRONG_HELP)
+    .action((given: ListOptions, command: Command) => {
+      const { store = '', product = '', pageToken = '', all = false, strong = false, pageSize } = given;
+      if (store === '' && product === '')
+        throw new UsageError('Say what to list: --store ID, --product ID, or both.');
+      const wanted = { storeId: store, productId: product, pageSize, pageToken, all, strong };
+      return line.run(command, (session) => list(session, wanted));
+    });
+}
+
+interface GetOptions {
+  readonly strong?: boolean;
+  readonly minVersion?: string;
+}
+
+interface ListOptions {
+  readonly store?: string;
+  readonly product?: string;
+  readonly pageSize: number;
+  readonly pageToken?: string;
+  readonly all?: boolean;
+  readonly strong?: boolean;
+}
 
 /** What `get` asks for. */
 export interface GetArguments {
@@ -78,6 +138,7 @@ async function everyPage(session: Session, wanted: ListArguments): Promise<ListR
   return { stocks, nextPageToken: '', source, cached, maxAgeMs, stale };
 }
 
-function consistencyOf({ strong }: { readonly strong: boolean }): Consistency {
+/** The consistency that --strong asks for. */
+export function consistencyOf({ strong }: { readonly strong: boolean }): Consistency {
   return strong ? 'CONSISTENCY_STRONG' : 'CONSISTENCY_UNSPECIFIED';
 }

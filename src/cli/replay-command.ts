@@ -1,9 +1,12 @@
 import { basename } from 'node:path';
 import { status } from '@grpc/grpc-js';
+import type { Command } from 'commander';
+import { namespace, wholeNumber } from './arguments.js';
+import type { CommandLine } from './command-line.js';
 import type { InventoryClient } from './inventory-client.js';
 import { type InvoiceLine, readInvoiceLines } from './invoice-lines.js';
 import { startProgress } from './progress.js';
-import { type ReplayCommand, stockQueues } from './replay-plan.js';
+import { REPLAY_NAMESPACE, type ReplayCommand, stockQueues } from './replay-plan.js';
 import { answered, emptyTally, type Outcome, runQueues, type Tally } from './replay-run.js';
 import { JOB_RETRIES, withRetries } from './retries.js';
 import { ServiceFailure } from './service-failure.js';
@@ -13,6 +16,27 @@ import type { TextChannel } from './terminal.js';
 
 /** How long a replay waits for the service to come back, in milliseconds. */
 const PATIENCE_MS = 60_000;
+
+export function addReplay(line: CommandLine): void {
+  line
+    .add({
+      name: 'replay',
+      does: 'Sends the lines of an invoice file as sales and returns.',
+      more: [
+        'FILE is CSV (gzipped if it ends in .gz) with the columns invoice_no, stock_code, quantity, unit_price, country. A country is a store, a stock code a product.',
+        'Every stock opens with a restock of 1,000. A line below 0 is a return, sent as a restock. Lines of one stock go in the order of the file, many stocks at once.',
+        'Event ids follow from the line numbers, so that a second run changes nothing: all of it is replayed. Another file needs another --namespace.',
+      ],
+      examples: ['replay data/online-retail-lines.csv.gz'],
+    })
+    .argument('<file>', 'the invoice file')
+    .option('--concurrency <n>', 'stocks worked on at once, 1 to 1000', wholeNumber(1, 1_000), 256)
+    .option('--namespace <uuid>', 'the UUIDv5 namespace of the event ids', namespace, REPLAY_NAMESPACE)
+    .action((file: string, given: Omit<ReplayArguments, 'file'>, command: Command) => {
+      const wanted = { ...given, file: line.path(file) };
+      return line.run(command, (session) => replay(session, wanted), given.concurrency);
+    });
+}
 
 /** What `replay` asks for. */
 export interface ReplayArguments {

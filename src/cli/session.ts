@@ -1,3 +1,4 @@
+import type { ExitCode } from './failure-report.js';
 import { InventoryClient } from './inventory-client.js';
 import type { Terminal } from './terminal.js';
 
@@ -13,18 +14,19 @@ export interface Session {
   readonly terminal: Terminal;
   readonly client: InventoryClient;
   readonly options: SharedOptions;
+  /** Sets what the process ends with; 0 where nobody does. */
+  readonly endWith: (exitCode: ExitCode) => void;
 }
 
 /** Runs a command with a client that is closed when it ends. */
 export async function withSession(
-  terminal: Terminal,
-  options: SharedOptions,
+  parts: Omit<Session, 'client'>,
   command: (session: Session) => Promise<void>,
-  concurrency = 1,
+  concurrency: number,
 ): Promise<void> {
-  const client = new InventoryClient(options.server, concurrency);
+  const client = new InventoryClient(parts.options.server, concurrency);
   try {
-    await command({ terminal, client, options });
+    await command({ ...parts, client });
   } finally {
     client.close();
   }

@@ -4,13 +4,14 @@ type Style = Parameters<typeof styleText>[0];
 
 /** One output stream of the process, written by whole lines. */
 export class TextChannel {
-  readonly #colours: boolean;
+  /** Whether text may be coloured. */
+  readonly colours: boolean;
 
   constructor(
     readonly stream: NodeJS.WritableStream & { readonly isTTY?: boolean },
     noColour: boolean,
   ) {
-    this.#colours = stream.isTTY === true && !noColour;
+    this.colours = stream.isTTY === true && !noColour;
   }
 
   get isTerminal(): boolean {
@@ -23,7 +24,7 @@ export class TextChannel {
 
   /** Styles the text where a person looks at a terminal; elsewhere it stays plain. */
   paint(style: Style, text: string): string {
-    return this.#colours ? styleText(style, text, { validateStream: false }) : text;
+    return this.colours ? styleText(style, text, { validateStream: false }) : text;
   }
 }
 
