@@ -20,14 +20,19 @@ afterAll(async () => {
 
 const onhand = (...words: string[]) => runCliProcess(service.grpcAddress, words);
 
-/** The cells of the first row under a table's head. */
-const firstRow = (table: string) =>
+/** The cells of the rows under a table's head. */
+const rowsOf = (table: string) =>
   table
     .split('\n')
-    .filter((line) => line.startsWith('│'))[1]
-    ?.split('│')
-    .slice(1, -1)
-    .map((cell) => cell.trim());
+    .filter((line) => line.startsWith('│'))
+    .slice(1)
+    .map((line) =>
+      line
+        .split('│')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+const firstRow = (table: string) => rowsOf(table)[0];
 
 describe('the command line tool against a service', () => {
   test('restocks with an event id of its own, shown before and in the answer', async () => {
@@ -76,6 +81,47 @@ describe('the command line tool against a service', () => {
     expect(stocks.map(({ productId }: { productId: string }) => productId)).toEqual(['a', 'b', 'c']);
     expect(nextPageToken).toBe('');
     expect((await onhand('list', '--store', 'nobody')).out).toMatch(/^No stocks\.\n/);
+  });
+
+  test('shows what happened, the newest first, refused commands too', async () => {
+    const { code, out } = await onhand('events', '--store', 'STORE 1', '--strong');
+    expect(code).toBe(0);
+    expect(rowsOf(out).map((row) => row.slice(1, -1))).toEqual([
+      ['Ä-1', 'SALE', '-500', '1,500', '1,000', '2', 'APPLIED', 'GRPC', 'anonymous'],
+      ['Ä-1', 'RESTOCK', '1,500', '0', '1,500', '1', 'APPLIED', 'GRPC', 'anonymous'],
+    ]);
+    expect(out).toMatch(/2 events\. Read from the primary, at most [\d,]+ ms old\.\n$/);
+
+    await onhand('sell', 'STORE 1', 'Ä-1', '1001');
+    const refused = await onhand('events', '--store', 'STORE 1', '--status', 'FAILED', '--strong');
+    expect(rowsOf(refused.out).map((row) => row[7])).toEqual(['INSUFFICIENT_STOCK']);
+    const one = await onhand('events', '--store', 'STORE 1', '--event-id', EVENT_ID, '--json', '--strong');
+    expect(JSON.parse(one.out)).toMatchObject({
+      events: [
+        { eventId: EVENT_ID, type: 'OPERATION_TYPE_SALE', appliedDelta: -500, reason: expect.any(String) },
+      ],
+      nextPageToken: '',
+      source: 'SOURCE_PRIMARY',
+    });
+    const filters = ['--type', 'restock', '--origin', 'grpc', '--actor', 'anonymous', '--since', '1h'];
+    const filtered = await onhand('events', '--store', 'STORE 1', ...filters, '--product', 'Ä-1', '--strong');
+    expect(rowsOf(filtered.out).map((row) => row[2])).toEqual(['RESTOCK']);
+    expect((await onhand('events', '--store', 'STORE 1', '--until', '1h')).out).toMatch(/^No events\.\n/);
+  });
+
+  test('goes on where the limit of events was, from either end', async () => {
+    const inStore = ['events', '--store', 'STORE 1', '--json', '--strong'];
+    const versionsOf = async (...words: string[]) => {
+      const { events, nextPageToken } = JSON.parse((await onhand(...inStore, ...words)).out);
+      return { versions: events.map(({ version }: { version: string }) => version), nextPageToken };
+    };
+    const first = await versionsOf('--oldest-first', '--limit', '2');
+    expect(first.versions).toEqual(['1', '2']);
+    const second = await versionsOf('--oldest-first', '--page-token', first.nextPageToken);
+    expect(second).toEqual({ versions: ['2'], nextPageToken: '' }); // the refused sale met version 2
+    expect(await versionsOf('--all')).toEqual({ versions: ['2', '2', '1'], nextPageToken: '' });
+    const otherOrder = await onhand(...inStore, '--page-token', first.nextPageToken);
+    expect([otherOrder.code, JSON.parse(otherOrder.out).error.reason]).toEqual([2, 'PAGE_TOKEN_INVALID']);
   });
 
   test.each([

@@ -1,6 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { InvalidArgumentError } from 'commander';
-import { metadataPair, namespace, serverAddress, units, uuid, version, wholeNumber } from './arguments.js';
+import {
+  metadataPair,
+  namespace,
+  pointInTime,
+  serverAddress,
+  units,
+  uuid,
+  version,
+  wholeNumber,
+} from './arguments.js';
 
 describe('arguments', () => {
   test.each(['127.0.0.1:50051', 'localhost:1', '[::1]:65535', 'inventory.example.org:443'])(
@@ -60,4 +69,31 @@ describe('arguments', () => {
     expect(() => metadataPair('till=5', one)).toThrow('given twice');
     for (const text of ['till', '=4', '']) expect(() => metadataPair(text, undefined)).toThrow('KEY=VALUE');
   });
+
+  test.each([
+    ['2026-01-31T10:30:00Z', '1769855400', 0],
+    ['2026-01-31t10:30:00.123456789+02:00', '1769848200', 123_456_789],
+    ['2026-01-31', '1769817600', 0],
+  ])('the time %s is %s s and %i ns', (text, seconds, nanos) => {
+    expect(pointInTime(text)).toEqual({ seconds, nanos });
+  });
+
+  test.each([
+    ['90s', 90],
+    ['15m', 900],
+    ['2h', 7_200],
+    ['7d', 604_800],
+    ['0s', 0],
+  ])('the age %s is %i s ago', (text, agoSeconds) => {
+    const { seconds, nanos } = pointInTime(text);
+    const agoMs = Date.now() - (Number(seconds) * 1_000 + nanos / 1e6);
+    expect(Math.abs(agoMs - agoSeconds * 1_000)).toBeLessThan(10_000);
+  });
+
+  test.each(['', 'now', '5', '5w', '-5m', '2026-02-30', '2026-01-31T10:30:00', '31.1.2026'])(
+    'the time "%s" is refused',
+    (text) => {
+      expect(() => pointInTime(text)).toThrow('It must be a time as in 2026-01-31T10:30:00Z');
+    },
+  );
 });

@@ -94,8 +94,7 @@ const NEXT_STEP_BY_REASON: Readonly<Record<string, string>> = {
     'Sell what is available, or restock first; either is a new command with a new event id.',
   EVENT_ID_REUSED: 'Leave --event-id away for a new command, or repeat the first command exactly.',
   VERSION_NOT_REACHED: 'Ask for a version that a write has returned, or leave --min-version away.',
-  PAGE_TOKEN_INVALID:
-    'Start again without --page-token, or give it with the --store and --product it came from.',
+  PAGE_TOKEN_INVALID: 'Start again without --page-token, or give it with the same filters as before.',
   DATABASE_UNAVAILABLE: 'Nothing was changed. Try again; the log of the service says what its database does.',
 };
 

@@ -15,12 +15,12 @@ test('messages that are not set are left out, at any depth; the rest stays', () 
   const decoded = {
     stocks: [{ storeId: 'S', version: '9007199254740993', updateTime: { seconds: '0', nanos: 0 } }],
     stock: null,
-    metadata: { seconds: '5' },
+    metadata: { seconds: '5', nanos: '7' },
     cached: false,
   };
   expect(toJsonShape(decoded)).toEqual({
     stocks: [{ storeId: 'S', version: '9007199254740993', updateTime: '1970-01-01T00:00:00Z' }],
-    metadata: { seconds: '5' },
+    metadata: { seconds: '5', nanos: '7' },
     cached: false,
   });
 });

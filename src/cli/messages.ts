@@ -46,6 +46,60 @@ export interface ListResponse extends Freshness {
   readonly nextPageToken: string;
 }
 
+/** As proto-loader takes it; in answers it is RFC 3339 text. */
+export interface Timestamp {
+  readonly seconds: string;
+  readonly nanos: number;
+}
+
+export const OPERATION_TYPES = ['SALE', 'RESTOCK', 'RETURN', 'COUNT', 'WASTE'] as const;
+export const EVENT_STATUSES = ['SUCCESS', 'FAILED'] as const;
+export const ORIGINS = ['GRPC', 'CONNECT', 'REST', 'SYNC', 'SYSTEM'] as const;
+
+/** The contract's name of an enum's value: `SALE` is `OPERATION_TYPE_SALE`; nothing is `OPERATION_TYPE_UNSPECIFIED`. */
+export const enumName = (prefix: string, name = 'unspecified'): string => `${prefix}_${name.toUpperCase()}`;
+
+/** The value's name without its prefix. */
+export const shortName = (prefix: string, name: string): string => name.slice(prefix.length + 1);
+
+export interface ListEventsRequest {
+  readonly storeId: string;
+  readonly productId: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly status: string;
+  readonly origin: string;
+  readonly actor: string;
+  readonly startTime?: Timestamp;
+  readonly endTime?: Timestamp;
+  readonly descending: boolean;
+  readonly pageSize: number;
+  readonly pageToken: string;
+  readonly consistency: Consistency;
+}
+
+export interface Event {
+  readonly eventId: string;
+  readonly productId: string;
+  readonly type: string;
+  readonly effect: string;
+  readonly reason: string;
+  readonly requestedDelta: number;
+  readonly quantityBefore: number;
+  readonly oversoldBefore: number;
+  readonly quantityAfter: number;
+  readonly oversoldAfter: number;
+  readonly version: string;
+  readonly recordedTime: string;
+  readonly actor: string;
+  readonly origin: string;
+}
+
+export interface ListEventsResponse extends Freshness {
+  readonly events: readonly Event[];
+  readonly nextPageToken: string;
+}
+
 /** Sell and Restock ask in the same words and answer in the same words. */
 export interface ChangeRequest {
   readonly storeId: string;
@@ -66,6 +120,7 @@ export interface ChangeResponse {
 export interface Calls {
   readonly Get: readonly [GetRequest, GetResponse];
   readonly List: readonly [ListRequest, ListResponse];
+  readonly ListEvents: readonly [ListEventsRequest, ListEventsResponse];
   readonly Sell: readonly [ChangeRequest, ChangeResponse];
   readonly Restock: readonly [ChangeRequest, ChangeResponse];
 }
@@ -85,13 +140,10 @@ export function toJsonShape(value: unknown): unknown {
   );
 }
 
-interface Timestamp {
-  readonly seconds: string;
-  readonly nanos: number;
-}
-
+/** A map of the caller's may have the same keys; its values are texts. */
 function isTimestamp(value: object): value is Timestamp {
-  return Object.keys(value).length === 2 && 'seconds' in value && 'nanos' in value;
+  const { seconds, nanos, ...more } = value as Partial<Timestamp>;
+  return typeof seconds === 'string' && typeof nanos === 'number' && Object.keys(more).length === 0;
 }
 
 /** With 3, 6 or 9 digits, as many as are needed, and none for whole seconds. */

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { addRestock, addSell } from './change-commands.js';
 import { CommandLine, type Environment, helpEnd } from './command-line.js';
+import { addEvents } from './events-command.js';
 import { EXIT, reportFailure } from './failure-report.js';
 import { addGet, addList } from './read-commands.js';
 import { addReplay } from './replay-command.js';
@@ -8,7 +9,7 @@ import type { SharedOptions } from './session.js';
 import type { Terminal } from './terminal.js';
 
 /** All commands, in the order in which help lists them. */
-const COMMANDS = [addGet, addList, addSell, addRestock, addReplay];
+const COMMANDS = [addGet, addList, addSell, addRestock, addEvents, addReplay];
 
 /**
  * Runs one command line.
@@ -41,5 +42,6 @@ const EXAMPLES = [
   'list --product PROD_0001',
   'sell STORE_001 PROD_0001 2',
   'restock STORE_001 PROD_0001 50',
+  'events --store STORE_001 --product PROD_0001',
   'replay data/online-retail-lines.csv.gz',
 ];

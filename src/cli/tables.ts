@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { Freshness, Stock } from './messages.js';
+import { type Freshness, type Stock, shortName } from './messages.js';
 import type { TextChannel } from './terminal.js';
 
 /** A column: its title, and whether it holds numbers (which stand to the right). */
@@ -47,6 +47,19 @@ export function stockRow(stock: Stock): string[] {
     count(stock.version),
     stock.updateTime,
   ];
+}
+
+const EFFECT_STYLES: Readonly<Record<string, Parameters<TextChannel['paint']>[0]>> = {
+  EFFECT_APPLIED: 'green',
+  EFFECT_OVERSOLD: 'yellow',
+  EFFECT_ABSORBED: 'dim',
+  EFFECT_REFUSED: 'red',
+};
+
+/** What became of an operation; of a refused one the reason. */
+export function outcome(channel: TextChannel, effect: string, reason: string): string {
+  const text = effect === 'EFFECT_REFUSED' ? shortName('ERROR_REASON', reason) : shortName('EFFECT', effect);
+  return channel.paint(EFFECT_STYLES[effect] ?? 'reset', text);
 }
 
 const SOURCES: Readonly<Record<string, string>> = {
