@@ -140,3 +140,44 @@ describe('the command line tool against a service', () => {
     expect(err).toContain(message);
   });
 });
+
+describe('health', () => {
+  test('is good where reads and writes are served', async () => {
+    const { code, out } = await onhand('health');
+    expect([code, rowsOf(out).map((row) => row.slice(0, 2))]).toEqual([
+      0,
+      ['Service', 'Writes', 'Reads', 'Strong reads'].map((check) => [check, 'SERVING']),
+    ]);
+    expect(out).toContain(`Answers at ${service.grpcAddress}.`);
+    expect(out).toContain('Read from the primary, at most');
+  });
+
+  test('tells what is not served, and exits with 3', async () => {
+    const nowhere = 'postgresql://postgres@127.0.0.1:1/nowhere';
+    const alone = await startService({ databaseUrl: nowhere, replicaUrls: [database.replicaUrl] });
+    try {
+      const { code, out } = await runCliProcess(alone.grpcAddress, ['health', '--json']);
+      expect([code, JSON.parse(out)]).toMatchObject([
+        3,
+        {
+          server: alone.grpcAddress,
+          serving: false,
+          checks: [
+            { check: 'Service', status: 'SERVING' },
+            { check: 'Writes', status: 'NOT_SERVING' },
+            {
+              check: 'Reads',
+              status: 'SERVING',
+              detail: expect.stringContaining('may be older than 5 seconds'),
+            },
+            { check: 'Strong reads', status: 'DATABASE_UNAVAILABLE' },
+          ],
+        },
+      ]);
+    } finally {
+      await alone.stop();
+    }
+    const gone = await runCliProcess(alone.grpcAddress, ['health']);
+    expect([gone.code, gone.err]).toEqual([3, expect.stringContaining('The service cannot be reached')]);
+  });
+});

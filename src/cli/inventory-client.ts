@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import { protoPath as healthProto } from 'grpc-health-check';
 import { projectRoot } from '../project-root.js';
 import { type Calls, toJsonShape } from './messages.js';
 import {
@@ -49,13 +50,37 @@ export class InventoryClient {
    * @param deadline when to give up, in milliseconds since 1970
    * @throws ServiceFailure whatever goes wrong
    */
-  call<Name extends keyof Calls>(
+  async call<Name extends keyof Calls>(
     name: Name,
     request: Calls[Name][0],
     deadline: number,
   ): Promise<Calls[Name][1]> {
-    const method = this.#protocol.service[name];
-    if (method === undefined) throw new Error(`The .proto files have no RPC ${name}`);
+    return toJsonShape(await this.#unary(this.#protocol.service, name, request, deadline)) as Calls[Name][1];
+  }
+
+  /**
+   * Asks grpc.health.v1 how a service is: SERVING, NOT_SERVING, or SERVICE_UNKNOWN where it knows none of this name.
+   *
+   * @param deadline when to give up, in milliseconds since 1970
+   * @throws ServiceFailure whatever else goes wrong
+   */
+  async health(service: string, deadline: number): Promise<string> {
+    try {
+      const answer = await this.#unary(this.#protocol.health, 'Check', { service }, deadline);
+      return (answer as { status: string }).status;
+    } catch (error) {
+      if (error instanceof ServiceFailure && error.code === status.NOT_FOUND) return 'SERVICE_UNKNOWN';
+      throw error;
+    }
+  }
+
+  /** How many bytes a request has on the way. */
+  sizeOf<Name extends keyof Calls>(name: Name, request: Calls[Name][0]): number {
+    return methodOf(this.#protocol.service, name).requestSerialize(request).length;
+  }
+
+  #unary(service: ServiceDefinition, name: string, request: object, deadline: number): Promise<object> {
+    const method = methodOf(service, name);
     const connection = this.#connections[this.#calls++ % this.#connections.length] as Client;
     return new Promise((resolve, reject) => {
       connection.makeUnaryRequest(
@@ -67,7 +92,7 @@ export class InventoryClient {
         { deadline },
         (error, response) => {
           if (error) reject(this.#failure(error));
-          else resolve(toJsonShape(response) as Calls[Name][1]);
+          else resolve(response as object);
         },
       );
     });
@@ -124,19 +149,26 @@ function plainMessage(error: ServiceError, details: FailureDetails): string {
 
 interface Protocol {
   readonly service: ServiceDefinition;
+  readonly health: ServiceDefinition;
   readonly status: MessageTypeDefinition<object, object>;
 }
 
+const LOADING = { longs: String, enums: String, defaults: true, json: true };
+
 function loadProtocol(): Protocol {
   const definitions = loadSync(['inventory/v1/inventory_service.proto', 'google/rpc/error_details.proto'], {
+    ...LOADING,
     includeDirs: [join(projectRoot(), 'proto')],
-    longs: String,
-    enums: String,
-    defaults: true,
-    json: true,
   });
   return {
     service: definitions['inventory.v1.InventoryService'] as ServiceDefinition,
+    health: loadSync(healthProto, LOADING)['grpc.health.v1.Health'] as ServiceDefinition,
     status: definitions['google.rpc.Status'] as MessageTypeDefinition<object, object>,
   };
+}
+
+function methodOf(service: ServiceDefinition, name: string) {
+  const method = service[name];
+  if (method === undefined) throw new Error(`The .proto files have no RPC ${name}`);
+  return method;
 }

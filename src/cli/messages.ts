@@ -33,6 +33,15 @@ export interface GetResponse extends Freshness {
 
 export type Consistency = 'CONSISTENCY_UNSPECIFIED' | 'CONSISTENCY_STRONG';
 
+export interface BatchGetRequest {
+  readonly keys: readonly { readonly storeId: string; readonly productId: string }[];
+  readonly consistency: Consistency;
+}
+
+export interface BatchGetResponse extends Freshness {
+  readonly stocks: readonly Stock[];
+}
+
 export interface ListRequest {
   readonly storeId: string;
   readonly productId: string;
@@ -119,6 +128,7 @@ export interface ChangeResponse {
 /** The RPCs that the CLI calls: request and response of each. */
 export interface Calls {
   readonly Get: readonly [GetRequest, GetResponse];
+  readonly BatchGet: readonly [BatchGetRequest, BatchGetResponse];
   readonly List: readonly [ListRequest, ListResponse];
   readonly ListEvents: readonly [ListEventsRequest, ListEventsResponse];
   readonly Sell: readonly [ChangeRequest, ChangeResponse];

@@ -30,7 +30,7 @@ const run = async (words: string[], environment: Record<string, string> = {}) =>
 };
 
 describe('help', () => {
-  test.each([[], ['get'], ['list'], ['sell'], ['restock'], ['events'], ['replay']])(
+  test.each([[], ['get'], ['list'], ['sell'], ['restock'], ['events'], ['replay'], ['health']])(
     'of "%s" has examples and exit codes',
     async (...words) => {
       const { code, out, err } = await run([...words, '--help']);

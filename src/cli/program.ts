@@ -3,13 +3,14 @@ import { addRestock, addSell } from './change-commands.js';
 import { CommandLine, type Environment, helpEnd } from './command-line.js';
 import { addEvents } from './events-command.js';
 import { EXIT, reportFailure } from './failure-report.js';
+import { addHealth } from './health-command.js';
 import { addGet, addList } from './read-commands.js';
 import { addReplay } from './replay-command.js';
 import type { SharedOptions } from './session.js';
 import type { Terminal } from './terminal.js';
 
 /** All commands, in the order in which help lists them. */
-const COMMANDS = [addGet, addList, addSell, addRestock, addEvents, addReplay];
+const COMMANDS = [addGet, addList, addSell, addRestock, addEvents, addReplay, addHealth];
 
 /**
  * Runs one command line.
