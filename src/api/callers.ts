@@ -3,6 +3,7 @@ import { type CallOptions, credentials, Metadata, type ServiceError, status } fr
 import type { FieldViolation } from '../domain/errors.js';
 import { BadRequest, ErrorInfo, Status } from '../gen/grpc/google/rpc/error_details.js';
 import { InventoryServiceClient } from '../gen/grpc/inventory/v1/inventory_service.js';
+import { Conformance } from './conformance.js';
 import { STATUS_DETAILS_KEY } from './error-details.js';
 
 /** What a call came to, the same for every transport: its answer, or its code and details. */
@@ -19,6 +20,7 @@ export type Method = 'Get' | 'Sell' | 'Restock' | 'ListEvents' | 'Apply';
 /** For tests: calls an API over each transport by hand, so that anything can be sent. */
 export class Callers {
   readonly grpc: InventoryServiceClient;
+  readonly #conformance = new Conformance();
 
   constructor(
     grpcAddress: string,
@@ -46,10 +48,12 @@ export class Callers {
     });
   }
 
-  /** REST below /api/v1/inventory: a POST where there is a body, which may be any text. */
+  /** REST below /api/v1/inventory; the answer must be as documented. A POST where there is a body, which may be any text. */
   async overRest(path: string, body?: unknown, headers?: Record<string, string>): Promise<Result> {
     const response = await this.#overHttp(`/api/v1/inventory${path}`, body, headers);
-    const { data, timestamp: _, ...envelope } = (await response.json()) as Result & { data?: object };
+    const text = await response.text();
+    this.#conformance.check(body === undefined ? 'GET' : 'POST', response.url, response.status, text);
+    const { data, timestamp: _, ...envelope } = JSON.parse(text) as Result & { data?: object };
     const replayed = response.headers.get('idempotent-replayed') === 'true';
     const fieldViolations = envelope.errors as readonly FieldViolation[] | undefined;
     return { ...envelope, fieldViolations, status: response.status, replayed, ...data };

@@ -42,6 +42,16 @@ export const ERROR_TABLE = {
   INTERNAL: { code: 'INTERNAL', httpStatus: 500 },
 } as const satisfies Record<ErrorReason, ErrorKind>;
 
+/** What only HTTP refuses: with which reason, and with which status instead of the reason's own. */
+export const HTTP_REFUSALS = {
+  UNKNOWN_PATH: { reason: 'UNIMPLEMENTED', httpStatus: 404 },
+  METHOD_NOT_ALLOWED: { reason: 'UNIMPLEMENTED', httpStatus: 405 },
+  NOT_ACCEPTABLE: { reason: 'INVALID_FIELD', httpStatus: 406 },
+  INCOMPLETE_REQUEST: { reason: 'MALFORMED_MESSAGE', httpStatus: 408 },
+  UNSUPPORTED_MEDIA_TYPE: { reason: 'MALFORMED_MESSAGE', httpStatus: 415 },
+  HEADERS_TOO_LARGE: { reason: 'MESSAGE_TOO_LARGE', httpStatus: 431 },
+} as const satisfies Record<string, { reason: ErrorReason; httpStatus: number }>;
+
 const INTERNAL_MESSAGE = 'Internal error';
 const MESSAGE_LIMIT_BYTES = 1024;
 

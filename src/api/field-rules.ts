@@ -4,10 +4,10 @@ import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
 import { Consistency } from '../gen/grpc/inventory/v1/inventory.js';
 import { invalidFields } from './errors.js';
 
-const ID_LIMIT = 50;
-const QUANTITY_LIMIT = 10_000;
-const REASON_LIMIT = 200;
-const METADATA_KEYS = 16;
+export const ID_LIMIT = 50;
+export const QUANTITY_LIMIT = 10_000;
+export const REASON_LIMIT = 200;
+export const METADATA_KEYS = 16;
 const METADATA_KEY_LIMIT = 64;
 const METADATA_BYTES = 2048;
 const EARLIEST_SECONDS = 946_684_800n; // 2000-01-01

@@ -4,10 +4,12 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { fastify } from 'fastify';
 import { InventoryError } from '../domain/errors.js';
 import { AllowedMethods } from './allowed-methods.js';
+import { addApiDocs } from './api-docs.js';
 import type { Calls } from './call.js';
 import { addConnect } from './connect.js';
 import { malformedMessage, messageTooLarge, UNARY_LIMIT_BYTES } from './errors.js';
 import type { Readiness } from './health.js';
+import { addOpenApi } from './openapi.js';
 import { addRest } from './rest.js';
 import { sendError } from './rest-error.js';
 import { addWebPage } from './web-page.js';
@@ -33,18 +35,18 @@ const KEEP_ALIVE_MS = 72_000;
 const PATH_PARAMETER_LIMIT = 1_000;
 
 /**
- * Starts the HTTP server: REST, Connect, gRPC-Web, the web page, /healthz, /readyz.
+ * Starts the HTTP server: REST and its description, Connect, gRPC-Web, the web page, /healthz, /readyz.
  *
  * @throws Error with `code` EADDRINUSE and the address in its message where the port is taken.
  */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const app = createApp(options);
+  const app = await createApp(options);
   await app.listen({ host: options.host, port: options.port });
   const { port } = app.server.address() as AddressInfo;
   return { port, stop: (graceMs) => stop(app, graceMs) };
 }
 
-function createApp({ calls, readiness }: HttpServerOptions): FastifyInstance {
+async function createApp({ calls, readiness }: HttpServerOptions): Promise<FastifyInstance> {
   const app = fastify({
     bodyLimit: UNARY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -65,7 +67,9 @@ function createApp({ calls, readiness }: HttpServerOptions): FastifyInstance {
   app.setErrorHandler<FastifyError>((error, request, reply) => answerError(calls, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerNotFound(calls, allowed, request, reply));
   addHealthRoutes(app, readiness);
+  await addOpenApi(app);
   addRest(app, calls);
+  await addApiDocs(app);
   addConnect(app, calls);
   addWebPage(app);
   return app;

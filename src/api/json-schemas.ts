@@ -15,6 +15,9 @@ export const listOf = (items: Schema, description: string): Schema => ({
   description,
 });
 
+/** The same schema with more said of it. */
+export const but = (schema: Schema, more: Schema): Schema => ({ ...schema, ...more });
+
 /** An object of strings. */
 export const textMap = (description: string): Schema => ({
   type: 'object',

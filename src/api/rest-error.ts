@@ -40,11 +40,8 @@ export function sendError(reply: FastifyReply, error: InventoryError, httpStatus
     reply.header('Retry-After', Math.max(1, Math.ceil((error.retryDelayMs ?? 0) / 1000)));
   }
   if (error.metadata.replayed === 'true') reply.header('Idempotent-Replayed', 'true');
-  return sendErrorBody(reply, errorBody(error, httpStatus));
-}
-
-/** Sends the body with its own status. It passes by the serializers of the routes, which know good answers only. */
-export function sendErrorBody(reply: FastifyReply, body: RestErrorBody): FastifyReply {
+  const body = errorBody(error, httpStatus);
+  // As text it passes by the serializers of the routes.
   return reply
     .code(body.status)
     .header('Cache-Control', 'no-store')

@@ -1,6 +1,7 @@
 import { ERROR_REASONS } from '../domain/errors.js';
 import { Effect, EventStatus, OperationType, Origin, Source } from '../gen/grpc/inventory/v1/inventory.js';
 import {
+  but,
   flag,
   listOf,
   long,
@@ -151,6 +152,32 @@ function answer(name: string, description: string, data: string, beside: Schema 
   });
 }
 
+const ERROR_FIELDS = {
+  success: flag('False.'),
+  message: text('What is wrong and what to do, in a sentence.'),
+  type: but(text('The reason as a URI.'), { format: 'uri' }),
+  title: text('The reason in words, always the same.'),
+  status: whole('The HTTP status.'),
+  detail: text('The message again, under the name that RFC 9457 has for it.'),
+  reason: reason('Why it was refused; the same over every transport.'),
+  metadata: textMap('The numbers and names behind the message.'),
+  errors: listOf(named('ErrorItem'), 'Each field, or operation of a batch, that is wrong.'),
+  timestamp: time('When it was answered, by the clock of the service.'),
+};
+const BATCH_FIELDS = {
+  successCount: whole('How many operations took effect, or had done so before.'),
+  failureCount: whole('How many were refused.'),
+};
+
+/** They are sent as they are; these describe them. */
+const ERRORS = [
+  object('Error', 'Why nothing was done (RFC 9457).', ERROR_FIELDS),
+  object('SyncError', 'Why no operation of a batch took effect.', ERROR_FIELDS, {
+    data: named('OperationResults'),
+    ...BATCH_FIELDS,
+  }),
+];
+
 const ANSWERS = [
   answer('StockAnswer', 'One stock.', 'StockRead'),
   answer('StockPageAnswer', 'A page of stocks.', 'StockPage'),
@@ -158,11 +185,10 @@ const ANSWERS = [
   answer('EventPageAnswer', 'A page of history.', 'EventPage'),
   answer('MovementAnswer', 'A sale or restock that took effect.', 'Movement'),
   answer('SyncAnswer', 'A batch that was decided.', 'OperationResults', {
-    successCount: whole('How many operations took effect, or had done so before.'),
-    failureCount: whole('How many were refused.'),
+    ...BATCH_FIELDS,
     errors: listOf(named('ErrorItem'), 'One for each operation that was refused.'),
   }),
 ];
 
 /** Everything that is added to the server under its name. */
-export const ANSWER_SCHEMAS: readonly Schema[] = [...READS, ...EVENTS, ...CHANGES, ...ANSWERS];
+export const ANSWER_SCHEMAS: readonly Schema[] = [...READS, ...EVENTS, ...CHANGES, ...ANSWERS, ...ERRORS];

@@ -7,9 +7,10 @@ import { BatchMode, Effect, EventStatus, OperationType } from '../gen/grpc/inven
 import type { ApplyRequest, ApplyResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import { stockData } from './rest-answer.js';
 import { asObject, readIdempotencyKey } from './rest-body.js';
-import { errorBody, type RestErrorItem, sendErrorBody } from './rest-error.js';
+import { errorBody, type RestErrorItem } from './rest-error.js';
 import { RestFields } from './rest-fields.js';
 import { nowText } from './rest-time.js';
+import { validateApply } from './validate-apply.js';
 
 /** POST /api/v1/inventory/sync: the original system's batch of signed deltas, as Apply. */
 
@@ -49,7 +50,13 @@ export function readSync(body: unknown, idempotencyKey: string | string[] | unde
     }),
     mode: fields.choice('mode', BatchMode),
   };
-  fields.throwIfAny(() => undefined);
+  fields.throwIfAny(() => {
+    try {
+      validateApply(request, { actor: '', origin: 'REST' });
+    } catch (error) {
+      throw inRestNames(error, request);
+    }
+  });
   return request;
 }
 
@@ -114,7 +121,10 @@ export function sendSync(reply: FastifyReply, { mode }: ApplyRequest, response: 
   };
   if (answer.success || mode === BatchMode.INDEPENDENT) return reply.send(answer);
   const error = errorBody(new InventoryError('BATCH_REFUSED', answer.message));
-  return sendErrorBody(reply, { ...error, ...answer, success: false });
+  return reply
+    .code(error.status)
+    .header('Cache-Control', 'no-store')
+    .send({ ...error, ...answer });
 }
 
 function resultData(result: OperationResult): object {

@@ -126,3 +126,108 @@ test('the history has names for its numbers, pages and filters', async () => {
     ],
   });
 });
+
+describe('a batch', () => {
+  const storeWith = async (quantity: number) => {
+    const storeId = `S-${randomUUID()}`;
+    await callers.overRest('/restock', { storeId, productId: 'A', quantity });
+    return storeId;
+  };
+  const operations = [
+    { productId: 'A', delta: -10, type: 'SALE' },
+    { productId: 'B', delta: 50, type: 'RESTOCK' },
+  ];
+
+  test('is done, and the same batch with the same Idempotency-Key is a replay', async () => {
+    const storeId = await storeWith(100);
+    const headers = { 'idempotency-key': randomUUID() };
+    const first = await callers.overRest('/sync', { storeId, operations }, headers);
+    expect(first).toMatchObject({
+      status: 200,
+      success: true,
+      message: 'Batch completed - Success: 2, Failed: 0',
+      successCount: 2,
+      failureCount: 0,
+      errors: [],
+      replayed: false,
+      results: [
+        expect.objectContaining({ productId: 'A', quantity: 90, quantityBefore: 100, version: 2 }),
+        expect.objectContaining({ productId: 'B', quantity: 50, quantityBefore: 0, effect: 'APPLIED' }),
+      ],
+    });
+    const second = await callers.overRest('/sync', { storeId, operations }, headers);
+    const results = (first.results as object[]).map((result) => ({ ...result, replayed: true }));
+    expect(second).toEqual({ ...first, results, replayed: true });
+  });
+
+  test('takes what was counted, returned and wasted', async () => {
+    const storeId = await storeWith(100);
+    const more = [
+      { productId: 'A', type: 'WASTE', delta: -1 },
+      { productId: 'A', type: 'RETURN', delta: 2 },
+      { productId: 'B', type: 'COUNT', quantity: 7 },
+    ];
+    const { results } = await callers.overRest('/sync', { storeId, operations: more });
+    expect(results).toMatchObject([{ quantity: 99 }, { quantity: 101 }, { quantity: 7 }]);
+  });
+
+  const tooMuch = [...operations, { productId: 'A', delta: -500, type: 'SALE' }];
+  const message = 'Insufficient stock. Available: 90, Requested: 500';
+
+  test('that cannot be done as a whole is refused as a whole', async () => {
+    const storeId = await storeWith(100);
+    const refused = await callers.overRest('/sync', { storeId, operations: tooMuch });
+    expect(refused).toMatchObject({
+      status: 400,
+      success: false,
+      message: 'Batch completed - Success: 0, Failed: 3',
+      reason: 'BATCH_REFUSED',
+      successCount: 0,
+      failureCount: 3,
+      errors: [
+        { field: 'operations[0]', reason: 'BATCH_REFUSED', productId: 'A' },
+        { field: 'operations[1]', reason: 'BATCH_REFUSED', productId: 'B' },
+        { field: 'operations[2]', reason: 'INSUFFICIENT_STOCK', description: message },
+      ],
+    });
+    expect(await callers.overRest(`?storeId=${storeId}&productId=A&consistency=STRONG`)).toMatchObject({
+      quantity: 100,
+    });
+  });
+
+  test('of which each operation stands by itself says that not all was done', async () => {
+    const storeId = await storeWith(100);
+    const answer = await callers.overRest('/sync', { storeId, operations: tooMuch, mode: 'INDEPENDENT' });
+    expect(answer).toMatchObject({
+      status: 200,
+      success: false,
+      message: 'Batch completed - Success: 2, Failed: 1',
+      successCount: 2,
+      failureCount: 1,
+      errors: [{ field: 'operations[2]', reason: 'INSUFFICIENT_STOCK', description: message }],
+    });
+  });
+
+  test('is told what is wrong with it by the names of REST', async () => {
+    const wrong = [
+      { productId: 'A', delta: -20_000, type: 'SALE' },
+      { productId: '', delta: 1, type: 'RESTOCK' },
+      { productId: 'A', quantity: -1, type: 'COUNT' },
+      { productId: 'A', delta: 1, type: 'LOSS' },
+    ];
+    const { errors } = await callers.overRest('/sync', { storeId: 'S', operations: wrong });
+    const expected = [
+      { field: 'operations[0].delta', description: 'Quantity must not exceed 10,000' },
+      { field: 'operations[1].productId', description: 'Product ID is required' },
+      { field: 'operations[2].quantity', description: 'Quantity must be at least 0' },
+      { field: 'operations[3].type', description: expect.stringContaining('Type must be SALE') },
+    ];
+    expect(errors).toEqual(expected);
+    const positive = { productId: 'A', delta: 1, type: 'SALE' };
+    const again = await callers.overRest('/sync', { storeId: 'S', operations: [...wrong, positive] });
+    expect(again.errors).toEqual([
+      { field: 'operations[4].delta', description: 'Delta of a SALE must be negative' },
+      ...expected,
+    ]);
+  });
+});

@@ -26,10 +26,10 @@ import {
 } from './field-rules.js';
 import { eventTokens, listTokens } from './page-token.js';
 
-const KEYS_LIMIT = 500;
-const PAGE_DEFAULT = 50;
-const PAGE_LIMIT = 500;
-const ACTOR_LIMIT = 200;
+export const KEYS_LIMIT = 500;
+export const PAGE_DEFAULT = 50;
+export const PAGE_LIMIT = 500;
+export const ACTOR_LIMIT = 200;
 
 /** What turns requests into what the inside understands, or refuses them with every field that is wrong. */
 

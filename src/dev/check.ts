@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { openApiDocument } from '../api/openapi.js';
 import { projectRoot } from '../project-root.js';
 import { findViolations, sourceFiles } from './import-directions.js';
 import { bold, messageOf, say } from './terminal.js';
@@ -9,7 +10,7 @@ import { bold, messageOf, say } from './terminal.js';
 interface Step {
   readonly title: string;
   /** @returns what is wrong, or undefined. */
-  readonly run: () => string | undefined;
+  readonly run: () => string | undefined | Promise<string | undefined>;
 }
 
 const root = projectRoot();
@@ -28,6 +29,7 @@ const steps: readonly Step[] = [
     title: 'proto breaking changes against proto/baseline.binpb',
     run: tool('buf', 'breaking', '--against', 'proto/baseline.binpb'),
   },
+  { title: 'docs/openapi.json is up to date', run: checkOpenApi },
   { title: 'import directions', run: checkImports },
 ];
 
@@ -70,6 +72,15 @@ function hashesOf(folder: string): Map<string, string> {
   );
 }
 
+/** Makes the document of the routes and compares, like the generated code. */
+async function checkOpenApi(): Promise<string | undefined> {
+  const file = join(root, 'docs', 'openapi.json');
+  const made = `${JSON.stringify(await openApiDocument(), null, 2)}\n`;
+  if (made === readFileSync(file, { encoding: 'utf8', flag: 'a+' })) return undefined;
+  writeFileSync(file, made);
+  return 'docs/openapi.json was not what the routes say, and is now; commit it.';
+}
+
 function checkImports(): string | undefined {
   const violations = findViolations(sourceFiles(root));
   if (violations.length === 0) return undefined;
@@ -78,7 +89,7 @@ function checkImports(): string | undefined {
 
 const failed: string[] = [];
 for (const { title, run } of steps) {
-  const problem = run();
+  const problem = await run();
   say(`${problem === undefined ? 'ok    ' : bold('FAILED')} ${title}`);
   if (problem === undefined) continue;
   say(problem.replace(/^/gm, '       '));
