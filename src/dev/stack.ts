@@ -7,7 +7,7 @@ import { startPrimary } from './postgres-server.js';
 import { endLeftover, type PostgresServer } from './postmaster.js';
 import type { ProcessRegistry } from './process-registry.js';
 import { findOrInstallRedis, startRedis } from './redis-server.js';
-import { reachableFolder } from './server-account.js';
+import { makePassableFolder, reachableFolder } from './server-account.js';
 import { rotateLog } from './server-process.js';
 import { startServiceChild } from './service-child.js';
 import type { StartOptions } from './start-options.js';
@@ -94,7 +94,7 @@ export class Stack {
     for (const folder of [this.postgresFolder, join(this.options.dataDir, 'redis')]) {
       rmSync(folder, { recursive: true, force: true });
     }
-    placePostgres(this.options.dataDir);
+    makePassableFolder(this.postgresFolder);
     say('The embedded database was removed: starting over.');
   }
 
