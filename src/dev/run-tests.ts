@@ -6,8 +6,9 @@ import { migrate } from '../postgres/migrate.js';
 import { projectRoot } from '../project-root.js';
 import { CoverageRun } from './coverage.js';
 import { whenNpmIsGone } from './npm-parent.js';
+import { absenceOf, CHROMIUM, findOrInstall, type OptionalProgram, REDIS } from './optional-programs.js';
+import { countLeftOut, type JestReport } from './optional-tests.js';
 import { withConnection } from './postgres-session.js';
-import { findOrInstallRedis } from './redis-server.js';
 import { bold, complain, messageOf, say } from './terminal.js';
 import { templateDatabase } from './test-database.js';
 import { startThrowawayServers, type ThrowawayServers } from './throwaway-servers.js';
@@ -24,7 +25,8 @@ interface Wanted {
 interface Outcome {
   readonly passed: number;
   readonly failed: number;
-  readonly leftOut: number;
+  /** Tests that did not run for want of this program. */
+  readonly leftOut: (program: OptionalProgram) => number;
 }
 
 function parse(args: readonly string[]): Wanted {
@@ -41,21 +43,27 @@ function parse(args: readonly string[]): Wanted {
 
 async function main(): Promise<number> {
   const wanted = parse(process.argv.slice(2));
-  const redisProgram = findOrInstallRedis();
-  if (redisProgram === undefined && process.env.ONHAND_TEST_REQUIRE_REDIS === '1') {
-    throw new Error(
-      'ONHAND_TEST_REQUIRE_REDIS=1, and there is no redis-server or valkey-server on PATH: install one.',
-    );
-  }
+  const programs = findOptionalPrograms();
   const interruption = new Interruption();
-  const servers = await startThrowawayServers(redisProgram);
+  const servers = await startThrowawayServers(programs.get(REDIS));
   try {
     await makeTemplate(servers);
     interruption.refuseToGoOn();
-    return await runTests(wanted, servers, interruption);
+    return await runTests(wanted, { servers, programs, interruption });
   } finally {
     await servers.stop();
   }
+}
+
+type FoundPrograms = ReadonlyMap<OptionalProgram, string | undefined>;
+
+function findOptionalPrograms(): FoundPrograms {
+  const found = new Map([REDIS, CHROMIUM].map((program) => [program, findOrInstall(program)]));
+  for (const [program, path] of found) {
+    if (path !== undefined || process.env[program.requiredBy] !== '1') continue;
+    throw new Error(`${program.requiredBy}=1, and ${absenceOf(program)}: install one.`);
+  }
+  return found;
 }
 
 async function makeTemplate({ primary }: ThrowawayServers): Promise<void> {
@@ -69,20 +77,17 @@ async function makeTemplate({ primary }: ThrowawayServers): Promise<void> {
 
 async function runTests(
   wanted: Wanted,
-  servers: ThrowawayServers,
-  interruption: Interruption,
+  { servers, programs, interruption }: Pick<JestRun, 'servers' | 'programs' | 'interruption'>,
 ): Promise<number> {
   const results = join(servers.folder, 'results.json');
   const coverage = wanted.coverage ? new CoverageRun(join(servers.folder, 'coverage')) : undefined;
-  const code = await runJest(wanted, { servers, results, coverage, interruption });
+  const code = await runJest(wanted, { servers, programs, results, coverage, interruption });
   if (interruption.signal !== undefined) return 128 + constants.signals[interruption.signal];
   const outcome = readOutcome(results, code);
-  if (servers.redis === undefined && outcome.leftOut > 0) {
-    say(
-      bold(
-        `${outcome.leftOut} Redis tests were left out: there is no redis-server or valkey-server on PATH.`,
-      ),
-    );
+  for (const [program, path] of programs) {
+    const count = outcome.leftOut(program);
+    if (path === undefined && count > 0)
+      say(bold(`${count} ${program.title} tests were left out: ${absenceOf(program)}.`));
   }
   const enough = coverage === undefined || (await coverage.report());
   say(`${outcome.passed} passed, ${outcome.failed} failed`);
@@ -91,6 +96,7 @@ async function runTests(
 
 interface JestRun {
   readonly servers: ThrowawayServers;
+  readonly programs: FoundPrograms;
   readonly results: string;
   readonly coverage: CoverageRun | undefined;
   readonly interruption: Interruption;
@@ -98,7 +104,7 @@ interface JestRun {
 
 async function runJest(
   wanted: Wanted,
-  { servers, results, coverage, interruption }: JestRun,
+  { servers, programs, results, coverage, interruption }: JestRun,
 ): Promise<number> {
   const tier = wanted.faults ? ['--testMatch=**/*.faults.ts', `--testTimeout=${faultsTimeoutMs}`] : [];
   const jest = spawn(
@@ -118,7 +124,8 @@ async function runJest(
         ...process.env,
         ONHAND_TEST_PRIMARY_URL: servers.primary.url('postgres'),
         ONHAND_TEST_REPLICA_URL: servers.replica.url('postgres'),
-        ...(servers.redis && { ONHAND_TEST_REDIS_URL: servers.redis.url }),
+        [REDIS.givenIn]: servers.redis?.url ?? '',
+        [CHROMIUM.givenIn]: programs.get(CHROMIUM) ?? '',
         ...coverage?.environment(),
       },
     },
@@ -129,12 +136,13 @@ async function runJest(
 /** Everything that jest says in its result file. A test file that could not run counts as one failed test. */
 function readOutcome(results: string, code: number): Outcome {
   try {
-    const report = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>;
-    const count = (name: string) => report[name] ?? 0;
+    const report: JestReport & Record<string, unknown> = JSON.parse(readFileSync(results, 'utf8'));
+    const count = (name: string) => Number(report[name] ?? 0);
     const failed = count('numFailedTests') + count('numRuntimeErrorTestSuites');
-    return { passed: count('numPassedTests'), failed: failed, leftOut: count('numPendingTests') };
+    const leftOut = (program: OptionalProgram) => countLeftOut(report, program);
+    return { passed: count('numPassedTests'), failed, leftOut };
   } catch {
-    return { passed: 0, failed: code === 0 ? 0 : 1, leftOut: 0 };
+    return { passed: 0, failed: code === 0 ? 0 : 1, leftOut: () => 0 };
   }
 }
 

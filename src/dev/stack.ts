@@ -1,12 +1,13 @@
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { reachableHost, withoutPassword } from './banner.js';
+import { findOrInstall, REDIS } from './optional-programs.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { startReplica } from './postgres-replica.js';
 import { startPrimary } from './postgres-server.js';
 import { endLeftover, type PostgresServer } from './postmaster.js';
 import type { ProcessRegistry } from './process-registry.js';
-import { findOrInstallRedis, startRedis } from './redis-server.js';
+import { startRedis } from './redis-server.js';
 import { makePassableFolder, reachableFolder } from './server-account.js';
 import { rotateLog } from './server-process.js';
 import { startServiceChild } from './service-child.js';
@@ -52,7 +53,7 @@ export class Stack {
     private readonly supervisor: Supervisor,
   ) {
     this.postgresFolder = options.external ? '' : placePostgres(options.dataDir);
-    this.redisProgram = options.external ? undefined : findOrInstallRedis();
+    this.redisProgram = options.external ? undefined : findOrInstall(REDIS);
     if (!options.external && this.redisProgram === undefined) {
       say('There is no redis-server or valkey-server on PATH: Onhand runs without Redis.');
     }
