@@ -101,21 +101,23 @@ function npmCommand() {
   return { command: 'npm', args: [] };
 }
 
+const compiler = 'node_modules/typescript/bin/tsc';
+
 /** What is built, from what, and how. Whatever is named here makes a build stale when it changes. */
 const targets = [
   {
     title: 'the programs',
     folder: 'dist',
     sources: ['src', 'test', 'bench', 'tsconfig.json', 'node_modules/typescript/package.json'],
-    command: (fresh) => ['node_modules/typescript/bin/tsc', '--outDir', fresh],
+    commands: (fresh) => [[compiler, '--outDir', fresh]],
   },
   {
     title: 'the web page',
     folder: 'clients/web/dist',
     sources: ['clients/web', 'src/gen/connect', 'package-lock.json'],
-    command: (fresh) => [
-      ...['node_modules/vite/bin/vite.js', 'build', 'clients/web', '--outDir', fresh],
-      ...['--config', 'clients/web/vite.config.js', '--logLevel', 'warn'],
+    commands: (fresh) => [
+      [compiler, '--project', 'clients/web'],
+      ['node_modules/vite/bin/vite.js', 'build', 'clients/web', '--outDir', fresh, '--logLevel', 'warn'],
     ],
   },
 ];
@@ -150,8 +152,9 @@ function build(target) {
   const folder = join(root, target.folder);
   const [fresh, old] = [`${folder}-new`, `${folder}-old`];
   for (const leftOver of [fresh, old]) rmSync(leftOver, { recursive: true, force: true });
-  const result = spawnSync(process.execPath, target.command(fresh), { cwd: root, stdio: ['ignore', 2, 2] });
-  if (result.status !== 0) {
+  const succeeds = (command) =>
+    spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 2, 2] }).status === 0;
+  if (!target.commands(fresh).every(succeeds)) {
     rmSync(fresh, { recursive: true, force: true });
     fail('The build failed: correct what is named above and run the same command again.');
   }

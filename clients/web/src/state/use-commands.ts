@@ -5,8 +5,9 @@ import { Commands, type OpenCommand, type Send, type Settled } from './commands.
 
 export interface UsedCommands {
   readonly open: readonly OpenCommand[];
-  /** The command that was settled last, until the next one is asked. */
+  /** The command that was settled last, until it is dismissed or the next one is asked. */
   readonly settled: Settled | undefined;
+  dismiss(): void;
   ask(command: Parameters<Commands['ask']>[0]): void;
   repeat(eventId: string): void;
   drop(eventId: string): void;
@@ -31,6 +32,7 @@ export function useCommands(onStock: (stock: Stock | undefined) => void): UsedCo
   return {
     open,
     settled,
+    dismiss: () => setSettled(undefined),
     ask(command) {
       setSettled(undefined);
       void commands.ask(command).then(note);

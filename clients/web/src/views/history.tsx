@@ -1,17 +1,18 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { inventory } from '../api/client.js';
-import { ErrorReason, type Event, EventStatus, OperationType, Origin } from '../contract.js';
+import { Consistency, ErrorReason, type Event, EventStatus, OperationType, Origin } from '../contract.js';
 import { useAnswer } from '../state/answer.js';
 import { FailureNotice } from './failure-notice.js';
 import { formatChange, formatNumber, formatTime } from './formats.js';
+import { Freshness } from './freshness.js';
 
 const PAGE_SIZE = 10;
 
 interface HistoryProps {
   readonly storeId: string;
   readonly productId: string;
-  /** The version that the page knows; another one means that something happened. */
-  readonly version: bigint;
+  /** Another text means that something happened, which the history shall show. */
+  readonly news: string;
 }
 
 const TYPES: Readonly<Record<OperationType, string>> = {
@@ -33,42 +34,69 @@ const ORIGINS: Readonly<Record<Origin, string>> = {
 };
 
 /** What happened to a stock, the newest first: accepted and refused. */
-export function History({ storeId, productId, version }: HistoryProps) {
+export function History({ storeId, productId, news }: HistoryProps) {
   const [pages, setPages] = useState<readonly string[]>([]);
   const pageToken = pages.at(-1) ?? '';
-  const answer = useAnswer(JSON.stringify([storeId, productId, pageToken]), (signal) =>
-    inventory.listEvents(
-      { storeId, productId, pageToken, pageSize: PAGE_SIZE, descending: true },
-      { signal },
-    ),
+  const firstNews = useRef(news);
+  const request = { storeId, productId, pageToken, pageSize: PAGE_SIZE, descending: true };
+  const answer = useAnswer(JSON.stringify(request), (signal) =>
+    inventory.listEvents({ ...request, consistency: consistencyFor(news, firstNews.current) }, { signal }),
   );
   useEffect(() => {
-    if (answer.value !== undefined) answer.reload();
-  }, [version]);
-  const nextToken = answer.value?.nextPageToken ?? '';
+    if (news === firstNews.current) return;
+    setPages([]);
+    answer.reload();
+  }, [news]);
+  const { events = [], nextPageToken = '' } = answer.value ?? {};
   return (
     <section class="history" aria-labelledby="history-title" aria-busy={answer.loading}>
       <h3 id="history-title">History</h3>
       {answer.failure !== undefined && <FailureNotice failure={answer.failure} />}
       <ol>
-        {answer.value?.events.map((event) => (
+        {events.map((event) => (
           <HistoryEntry key={event.eventId} event={event} />
         ))}
       </ol>
-      {answer.value?.events.length === 0 && <p class="empty">Nothing has happened here yet.</p>}
-      <div class="pager">
-        {pages.length > 0 && (
-          <button type="button" onClick={() => setPages(pages.slice(0, -1))}>
-            Newer
-          </button>
-        )}
-        {nextToken !== '' && (
-          <button type="button" onClick={() => setPages([...pages, nextToken])}>
-            Older
-          </button>
-        )}
-      </div>
+      {answer.value !== undefined && events.length === 0 && nextPageToken === '' && (
+        <p class="empty">Nothing has happened here yet.</p>
+      )}
+      <footer>
+        <HistoryPager {...{ pages, setPages, nextPageToken }} />
+        <Freshness answer={answer} />
+      </footer>
     </section>
+  );
+}
+
+/** What the person has just done may not be missing, as it could on a replica. */
+const consistencyFor = (news: string, firstNews: string): Consistency =>
+  news === firstNews ? Consistency.UNSPECIFIED : Consistency.STRONG;
+
+interface HistoryPagerProps {
+  readonly pages: readonly string[];
+  readonly setPages: (pages: readonly string[]) => void;
+  readonly nextPageToken: string;
+}
+
+function HistoryPager({ pages, setPages, nextPageToken }: HistoryPagerProps) {
+  if (pages.length === 0 && nextPageToken === '') return null;
+  return (
+    <nav class="pager" aria-label="Pages of the history">
+      <button
+        type="button"
+        aria-disabled={pages.length === 0}
+        onClick={() => pages.length > 0 && setPages(pages.slice(0, -1))}
+      >
+        Newer
+      </button>
+      <button
+        type="button"
+        aria-disabled={nextPageToken === ''}
+        onClick={() => nextPageToken !== '' && setPages([...pages, nextPageToken])}
+      >
+        Older
+      </button>
+    </nav>
   );
 }
 

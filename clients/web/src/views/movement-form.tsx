@@ -26,6 +26,7 @@ export function MovementForm({ storeId, productId, commands }: MovementFormProps
   const set = (next: string) => {
     setText(next);
     setOwnProblem('');
+    if (settled !== undefined) commands.dismiss();
   };
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();

@@ -30,6 +30,7 @@ export function StockPanel({ place, go, stocks, commands }: StockPanelProps) {
   const missing = answer.failure?.reason === 'STOCK_NOT_FOUND';
   const badId = answer.failure?.reason === 'INVALID_FIELD';
   const version = stocks.versionOf(store, product);
+  const news = `${version} ${commands.settled?.command.eventId ?? ''}`;
   return (
     <section class="card panel" aria-labelledby="panel-title" aria-busy={answer.loading}>
       <Link to={{ ...place, product: '' }} go={go} class="back">
@@ -62,12 +63,7 @@ export function StockPanel({ place, go, stocks, commands }: StockPanelProps) {
       {!badId && (
         <>
           <MovementForm key={`${store} ${product}`} storeId={store} productId={product} commands={commands} />
-          <History
-            key={`history ${store} ${product}`}
-            storeId={store}
-            productId={product}
-            version={version}
-          />
+          <History key={`history ${store} ${product}`} storeId={store} productId={product} news={news} />
         </>
       )}
     </section>
@@ -111,8 +107,7 @@ function Quantity({ stock, stocks }: { readonly stock: Stock | undefined; readon
   return (
     <div class="quantity-now">
       <p>
-        <output aria-label="On hand">{formatNumber(newest.quantity)}</output> on hand{' '}
-        <StockMark stock={newest} />
+        <span class="units">{formatNumber(newest.quantity)}</span> on hand <StockMark stock={newest} />
       </p>
       <p class="muted">
         Version {String(newest.version)} · changed {formatTime(newest.updateTime)}
