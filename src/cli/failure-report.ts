@@ -10,7 +10,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export const EXIT_CODES_HELP = `Exit codes:
   0  done (a replay of an earlier success too)
-  1  refused by the service: not found, too little in stock, event id reused, a defect there
+  1  refused by the service (of apply: any operation): not found, too little in stock, event id reused, a defect there
   2  wrong usage: bad arguments, a bad file, a field that the service found invalid
   3  no answer: the service cannot be reached, is overloaded, or the deadline passed`;
 

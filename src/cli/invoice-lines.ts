@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { createGunzip } from 'node:zlib';
+import { shortened, splitFields } from './csv.js';
 import { UsageError } from './usage-error.js';
 
 /** The columns of an invoice file, in this order. */
@@ -109,17 +110,4 @@ function parseLine(text: string, line: number): InvoiceLine | string {
   if (!(Math.abs(quantity) >= 1 && Math.abs(quantity) <= MAX_UNITS))
     return `quantity must be a whole number from 1 to ${MAX_UNITS}, or from -${MAX_UNITS} to -1 for a return, not ${shortened(units)}`;
   return { line, invoice: invoice ?? '', product, quantity, unitPrice: unitPrice ?? '', store };
-}
-
-/** Splits at commas; a field in quotation marks may hold commas, and quotation marks doubled. */
-function splitFields(text: string): string[] | undefined {
-  if (!text.includes('"')) return text.split(',');
-  if (!/^("([^"]|"")*"|[^",]*)(,("([^"]|"")*"|[^",]*))*$/.test(text)) return undefined;
-  return Array.from(text.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g), ([, quoted, plain]) =>
-    quoted === undefined ? (plain ?? '') : quoted.replaceAll('""', '"'),
-  );
-}
-
-function shortened(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

@@ -125,12 +125,42 @@ export interface ChangeResponse {
   readonly replayed: boolean;
 }
 
+export interface Operation {
+  readonly eventId: string;
+  readonly productId: string;
+  readonly type: string;
+  readonly quantity: number;
+  readonly occurredTime?: Timestamp;
+  readonly reason: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface OperationResult {
+  readonly status: string;
+  readonly effect: string;
+  /** With the prefix ERROR_REASON_. */
+  readonly reason: string;
+  readonly message: string;
+  readonly replayed: boolean;
+}
+
+export interface ApplyRequest {
+  readonly storeId: string;
+  readonly operations: readonly Operation[];
+  readonly mode: string;
+}
+
+export interface ApplyResponse {
+  readonly results: readonly OperationResult[];
+}
+
 /** The RPCs that the CLI calls: request and response of each. */
 export interface Calls {
   readonly Get: readonly [GetRequest, GetResponse];
   readonly BatchGet: readonly [BatchGetRequest, BatchGetResponse];
   readonly List: readonly [ListRequest, ListResponse];
   readonly ListEvents: readonly [ListEventsRequest, ListEventsResponse];
+  readonly Apply: readonly [ApplyRequest, ApplyResponse];
   readonly Sell: readonly [ChangeRequest, ChangeResponse];
   readonly Restock: readonly [ChangeRequest, ChangeResponse];
 }

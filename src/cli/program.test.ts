@@ -30,7 +30,7 @@ const run = async (words: string[], environment: Record<string, string> = {}) =>
 };
 
 describe('help', () => {
-  test.each([[], ['get'], ['list'], ['sell'], ['restock'], ['events'], ['replay'], ['health']])(
+  test.each([[], ['get'], ['list'], ['sell'], ['restock'], ['events'], ['replay'], ['health'], ['apply']])(
     'of "%s" has examples and exit codes',
     async (...words) => {
       const { code, out, err } = await run([...words, '--help']);
@@ -61,6 +61,10 @@ describe('wrong usage', () => {
     [['sell', 'S', 'P', 'two'], 'It must be a whole number of units'],
     [['sell', 'S', 'P', '2', '--event-id', ''], 'It must be a UUID'],
     [['restock', 'S', 'P', '2', '--metadata', 'till'], 'It must be KEY=VALUE'],
+    [['apply', 'no-such-file.csv'], 'no-such-file.csv cannot be read: ENOENT'],
+    [['apply', 'x', '--mode', 'all'], 'It must be atomic or independent.'],
+    [['apply', 'x', '--resume', '--again'], 'Give --resume or --again, not both.'],
+    [['apply', 'x', '--refused', 'x'], 'Give --refused a file of its own.'],
     [['events'], "required option '--store <id>' not specified"],
     [['events', '--store', 'S', '--type', 'gift'], 'It must be sale, restock, return, count or waste.'],
     [['events', '--store', 'S', '--since', 'now'], 'It must be a time as in 2026-01-31T10:30:00Z'],

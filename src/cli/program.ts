@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { addApply } from './apply-command.js';
 import { addRestock, addSell } from './change-commands.js';
 import { CommandLine, type Environment, helpEnd } from './command-line.js';
 import { addEvents } from './events-command.js';
@@ -10,7 +11,7 @@ import type { SharedOptions } from './session.js';
 import type { Terminal } from './terminal.js';
 
 /** All commands, in the order in which help lists them. */
-const COMMANDS = [addGet, addList, addSell, addRestock, addEvents, addReplay, addHealth];
+const COMMANDS = [addGet, addList, addSell, addRestock, addApply, addEvents, addReplay, addHealth];
 
 /**
  * Runs one command line.
@@ -43,6 +44,7 @@ const EXAMPLES = [
   'list --product PROD_0001',
   'sell STORE_001 PROD_0001 2',
   'restock STORE_001 PROD_0001 50',
+  'apply delivery.csv',
   'events --store STORE_001 --product PROD_0001',
   'replay data/online-retail-lines.csv.gz',
 ];

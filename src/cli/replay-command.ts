@@ -3,19 +3,15 @@ import { status } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import { namespace, wholeNumber } from './arguments.js';
 import type { CommandLine } from './command-line.js';
-import type { InventoryClient } from './inventory-client.js';
 import { type InvoiceLine, readInvoiceLines } from './invoice-lines.js';
+import { JobCalls } from './job-calls.js';
 import { startProgress } from './progress.js';
 import { REPLAY_NAMESPACE, type ReplayCommand, stockQueues } from './replay-plan.js';
 import { answered, emptyTally, type Outcome, runQueues, type Tally } from './replay-run.js';
-import { JOB_RETRIES, withRetries } from './retries.js';
 import { ServiceFailure } from './service-failure.js';
 import { printJson, type Session } from './session.js';
 import { count, drawTable } from './tables.js';
 import type { TextChannel } from './terminal.js';
-
-/** How long a replay waits for the service to come back, in milliseconds. */
-const PATIENCE_MS = 60_000;
 
 export function addReplay(line: CommandLine): void {
   line
@@ -67,7 +63,7 @@ export async function replay(session: Session, wanted: ReplayArguments): Promise
   const queues = stockQueues(lines);
   await client.connect(Date.now() + options.deadlineMs);
   const total = lines.length + queues.length;
-  const sender = new ReplaySender(client, options.deadlineMs, terminal.err);
+  const calls = new JobCalls(client, options.deadlineMs, terminal.err);
   const progress = startProgress(terminal.err, 'Replaying', total);
   const tally = emptyTally();
   const startedAt = performance.now();
@@ -75,7 +71,7 @@ export async function replay(session: Session, wanted: ReplayArguments): Promise
     await runQueues(queues, {
       namespace: wanted.namespace,
       concurrency: wanted.concurrency,
-      send: (command) => sender.send(command),
+      send: (command) => send(calls, command),
       onAnswer: () => progress.update(answered(tally)),
       tally,
     });
@@ -89,47 +85,24 @@ export async function replay(session: Session, wanted: ReplayArguments): Promise
   }
   progress.stop();
   const seconds = (performance.now() - startedAt) / 1_000;
-  const result = resultOf(wanted, lines, queues.length, tally, sender.retries, seconds);
+  const result = resultOf(wanted, lines, queues.length, tally, calls.retries, seconds);
   if (options.json) printJson(session, result);
   else showResult(terminal.out, result);
 }
 
-/** Sends each command until it is decided, however often the service has to be asked. */
-class ReplaySender {
-  retries = 0;
-  #saidWaiting = false;
-
-  constructor(
-    private readonly client: InventoryClient,
-    private readonly deadlineMs: number,
-    private readonly notes: TextChannel,
-  ) {}
-
-  /** @throws ServiceFailure if the answer is neither success nor too little in stock, or does not come */
-  async send(command: ReplayCommand): Promise<Outcome> {
-    const { rpc, request } = command;
-    try {
-      const { replayed } = await withRetries(
-        () => this.client.call(rpc, request, Date.now() + this.deadlineMs),
-        { ...JOB_RETRIES, giveUpAt: Date.now() + PATIENCE_MS, onRetry: (failure) => this.#retrying(failure) },
-      );
-      return { accepted: true, replayed };
-    } catch (error) {
-      if (!(error instanceof ServiceFailure)) throw error;
-      const { reason, metadata } = error.details;
-      if (error.code === status.FAILED_PRECONDITION && reason === 'INSUFFICIENT_STOCK')
-        return { accepted: false, replayed: metadata.replayed === 'true' };
-      error.message = `${placeOf(command)}: ${error.message}`;
-      error.eventId = request.eventId;
-      throw error;
-    }
-  }
-
-  #retrying(failure: ServiceFailure): void {
-    this.retries++;
-    if (this.#saidWaiting) return;
-    this.#saidWaiting = true;
-    this.notes.line(`${failure.message}; trying again, for up to ${PATIENCE_MS / 1_000} s a command.`);
+/** @throws ServiceFailure if the answer is neither success nor too little in stock, or does not come */
+async function send(calls: JobCalls, command: ReplayCommand): Promise<Outcome> {
+  try {
+    const { replayed } = await calls.call(command.rpc, command.request);
+    return { accepted: true, replayed };
+  } catch (error) {
+    if (!(error instanceof ServiceFailure)) throw error;
+    const { reason, metadata } = error.details;
+    if (error.code === status.FAILED_PRECONDITION && reason === 'INSUFFICIENT_STOCK')
+      return { accepted: false, replayed: metadata.replayed === 'true' };
+    error.message = `${placeOf(command)}: ${error.message}`;
+    error.eventId = command.request.eventId;
+    throw error;
   }
 }
 

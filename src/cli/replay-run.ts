@@ -1,3 +1,4 @@
+import { workThrough } from './queues.js';
 import { commandsOf, type ReplayCommand, type StockQueue } from './replay-plan.js';
 
 /** What became of one command. */
@@ -43,26 +44,13 @@ export function emptyTally(): Tally {
  * @throws the first failure, once every command that was under way has ended
  */
 export async function runQueues(queues: readonly StockQueue[], run: ReplayRun): Promise<void> {
-  const waiting = queues.values();
-  let failed = false;
-  const work = async (): Promise<void> => {
-    for (const queue of waiting) {
-      for (const command of commandsOf(queue, run.namespace)) {
-        if (failed) return;
-        try {
-          record(run.tally, command, await run.send(command));
-        } catch (error) {
-          failed = true;
-          throw error;
-        }
-        run.onAnswer(run.tally);
-      }
-    }
-  };
-  const workers = Array.from({ length: Math.min(run.concurrency, queues.length) }, work);
-  const ends = await Promise.allSettled(workers);
-  const failure = ends.find((end) => end.status === 'rejected');
-  if (failure !== undefined) throw failure.reason;
+  const commands = queues.map((queue) => ({
+    [Symbol.iterator]: () => commandsOf(queue, run.namespace),
+  }));
+  await workThrough(commands, run.concurrency, async (command) => {
+    record(run.tally, command, await run.send(command));
+    run.onAnswer(run.tally);
+  });
 }
 
 function record(tally: Tally, { kind }: ReplayCommand, { accepted, replayed }: Outcome): void {
