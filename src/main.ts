@@ -3,7 +3,6 @@ import { type Config, ConfigError, readConfig } from './config.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger/ledger.js';
 import { Cluster } from './postgres/cluster.js';
 import { ReadPath } from './reads/read-path.js';
-import { SourceWatch } from './reads/source-watch.js';
 import { RedisHealth } from './redis/health.js';
 import { createLogger, type Logger } from './telemetry/logger.js';
 import { createMetrics, type Metrics } from './telemetry/metrics.js';
@@ -21,9 +20,9 @@ type Stop = () => Promise<void>;
 
 async function start(config: Config, logger: Logger): Promise<Stop> {
   const metrics = createMetrics();
-  const cluster = openCluster(config, logger);
+  const cluster = openCluster(config, metrics, logger);
   const ledger = new Ledger({
-    pool: cluster.writes,
+    writes: () => cluster.writes,
     lanes: config.lanes,
     batchLanes: config.batchLanes,
     queueLimit: config.laneQueueLimit,
@@ -33,14 +32,13 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
       failed: (error) => logger.warn({ err: error }, 'A batch could not be settled'),
     },
   });
-  const reads = new ReadPath(cluster);
-  const sources = new SourceWatch(reads);
-  await Promise.all([cluster.heartbeat.start(), sources.start()]);
+  const reads = new ReadPath(cluster, metrics.reads);
+  await cluster.start();
   const redis = openRedis(config, logger);
   observe(metrics, { cluster, ledger, redis });
 
   const { host, grpcPort, httpPort } = config;
-  const health = { ready: () => sources.answering, writable: () => cluster.heartbeat.writable };
+  const health = { ready: () => cluster.answering, writable: () => cluster.writable };
   const api = await startApi({ host, grpcPort, httpPort, ledger, reads, health, metrics, logger });
   const metricsServer = await startMetricsServer({
     host,
@@ -53,16 +51,14 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
   return async () => {
     await api.stop(config.shutdownMs / 2);
     await ledger.drain();
-    sources.stop();
     redis?.stop();
     await Promise.all([cluster.close(), metricsServer.stop()]);
   };
 }
 
-function openCluster(config: Config, logger: Logger): Cluster {
+function openCluster(config: Config, { database }: Metrics, logger: Logger): Cluster {
   return new Cluster({
-    primaryUrl: config.databaseUrl,
-    replicaUrls: config.databaseReplicaUrls,
+    urls: [config.databaseUrl, ...config.databaseReplicaUrls],
     limits: {
       max: config.pgPoolMax,
       min: config.pgPoolMin,
@@ -71,6 +67,11 @@ function openCluster(config: Config, logger: Logger): Cluster {
     },
     writeSettings: LEDGER_SESSION_SETTINGS,
     onError: (pool, error) => logger.debug({ pool, err: error }, 'A database connection failed'),
+    onPrimary: (name) => {
+      if (name === undefined) return logger.warn('No server is the primary; writes are refused');
+      database.primaryChanged();
+      logger.info({ primary: name }, 'Writes go to this primary');
+    },
   });
 }
 
@@ -91,8 +92,12 @@ interface Observed {
 function observe({ ledger: ledgerMetrics, database }: Metrics, { cluster, ledger, redis }: Observed): void {
   ledgerMetrics.observeQueueLength(() => ledger.queueLength);
   database.observePools(() => cluster.pools);
-  database.observeWritable(() => cluster.heartbeat.writable);
-  database.observeHeartbeatAge(() => cluster.heartbeat.newestAgeSeconds);
+  database.observeNodes(() => cluster.states());
+  database.observeWritable(() => cluster.writable);
+  database.observeHeartbeatAge(() => {
+    const { newestAgeMs } = cluster.beats;
+    return newestAgeMs === undefined ? undefined : newestAgeMs / 1000;
+  });
   if (redis !== undefined) database.observeRedis(() => redis.up);
 }
 

@@ -4,7 +4,7 @@ import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
 import { ErrorReason } from '../gen/grpc/inventory/v1/error_reason.js';
 import type { Event, Stock } from '../gen/grpc/inventory/v1/inventory.js';
 import { Effect, EventStatus, OperationType, Origin, Source } from '../gen/grpc/inventory/v1/inventory.js';
-import type { Freshness } from '../reads/read-path.js';
+import type { Freshness } from '../reads/source-search.js';
 
 /** Microseconds since 1970 as a protobuf Timestamp. */
 export function toTimestamp(timeUs: number): Timestamp {

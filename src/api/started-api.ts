@@ -23,16 +23,15 @@ const POOL_LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
 export async function startTestApi(): Promise<StartedApi> {
   const database = await createTestDatabase();
   const cluster = new Cluster({
-    primaryUrl: database.url,
-    replicaUrls: [database.replicaUrl],
+    urls: [database.url, database.replicaUrl],
     limits: POOL_LIMITS,
     writeSettings: LEDGER_SESSION_SETTINGS,
     onError: () => {},
   });
-  await cluster.heartbeat.start();
+  await cluster.start();
   const metrics = createMetrics();
   const ledger = new Ledger({
-    pool: cluster.writes,
+    writes: () => cluster.writes,
     lanes: 2,
     batchLanes: 1,
     queueLimit: 1_000,
@@ -45,7 +44,7 @@ export async function startTestApi(): Promise<StartedApi> {
     grpcPort: 0,
     httpPort: 0,
     ledger,
-    reads: new ReadPath(cluster),
+    reads: new ReadPath(cluster, metrics.reads),
     health: { ready: () => health.ready, writable: () => health.writable },
     metrics,
     logger: createLogger('silent'),

@@ -58,7 +58,7 @@ async function restockAll(
 ): Promise<void> {
   const observer = { batchCommitted: () => undefined, retried: () => undefined, failed: () => undefined };
   const ledger = new Ledger({
-    pool,
+    writes: () => pool,
     lanes: LANES,
     batchLanes: 1,
     queueLimit: STORES * PRODUCTS,

@@ -48,10 +48,11 @@ class NotReplicated extends Error {
  * @throws BatchFailure where nothing, or (if `unsettled`) possibly everything, took effect.
  */
 export async function runBatch(
-  pool: Pool,
+  pool: Pool | undefined,
   submissions: readonly Submission[],
   skipLocked: boolean,
 ): Promise<BatchOutcomes> {
+  if (pool === undefined) throw new BatchFailure(new Error('no primary takes writes'));
   const client = await pool.connect().catch((error: unknown) => {
     throw new BatchFailure(error);
   });

@@ -5,7 +5,8 @@ import type { Pending } from './pending.js';
 import { type BatchObserver, settleBatch } from './settle-batch.js';
 
 export interface LaneOptions {
-  readonly pool: Pool;
+  /** Where the primary is written now; undefined while there is none. */
+  readonly writes: () => Pool | undefined;
   /** Commands that may wait. */
   readonly queueLimit: number;
   /** Commands in one transaction; a larger submission goes alone. */
@@ -67,11 +68,11 @@ export class Lane {
   }
 
   async #drain(): Promise<void> {
-    const { pool, observer } = this.options;
+    const { writes, observer } = this.options;
     const patient = this.#siding === undefined;
     while (this.#queue.length > 0) {
       this.#batch = this.#take();
-      const stuck = await settleBatch(this.#batch, { pool, observer, patient });
+      const stuck = await settleBatch(this.#batch, { writes, observer, patient });
       this.#batch = [];
       if (this.#siding === undefined) this.enqueue(stuck, 'FIRST');
       else this.#siding.enqueue(stuck, 'LAST');

@@ -15,7 +15,7 @@ let retries: string[];
 
 const newLedger = (bounds: { queueLimit?: number } = {}) =>
   new Ledger({
-    pool,
+    writes: () => pool,
     lanes: 1,
     batchLanes: 1,
     queueLimit: 1_000,

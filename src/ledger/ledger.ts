@@ -6,7 +6,8 @@ import { Pending } from './pending.js';
 import type { BatchObserver } from './settle-batch.js';
 
 export interface LedgerOptions {
-  readonly pool: Pool;
+  /** Where the primary is written now; undefined while there is none. */
+  readonly writes: () => Pool | undefined;
   /** How many transactions of single commands may run at once. Each stock always goes to the same lane. */
   readonly lanes: number;
   /** How many transactions of batches may run at once. Each store always goes to the same lane. */

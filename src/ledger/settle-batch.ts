@@ -12,7 +12,8 @@ export interface BatchObserver {
 }
 
 export interface SettleOptions {
-  readonly pool: Pool;
+  /** Where the primary is written now; undefined while there is none. */
+  readonly writes: () => Pool | undefined;
   readonly observer: BatchObserver;
   /** Goes on until the deadline where an outcome is unknown, instead of giving it back after three tries. */
   readonly patient: boolean;
@@ -60,12 +61,12 @@ export async function settleBatch(batch: readonly Pending[], options: SettleOpti
 async function attempt(
   batch: readonly Pending[],
   skipLocked: boolean,
-  { pool, observer }: SettleOptions,
+  { writes, observer }: SettleOptions,
 ): Promise<Pending[] | BatchFailure> {
   const startedMs = performance.now();
   const submissions = batch.map((pending) => pending.submission);
   try {
-    const outcomes = await runBatch(pool, submissions, skipLocked);
+    const outcomes = await runBatch(writes(), submissions, skipLocked);
     const commands = submissions.reduce((sum, submission) => sum + submission.commands.length, 0);
     observer.batchCommitted(commands, (performance.now() - startedMs) / 1000);
     return batch.filter((pending, index) => {

@@ -52,7 +52,8 @@ const plannedForHistory = async (changes: Partial<EventFilter>, size = 50) => {
     plan = await readPool.query(`EXPLAIN ${text}`, values);
     return { rows: [{ store_id: null }] };
   };
-  await listEvents({ query: explain } as unknown as Pool, filter, undefined, size);
+  const pool = { query: explain } as unknown as Pool;
+  await listEvents({ pool, timeoutMs: 5_000 }, filter, undefined, size);
   return indexesIn(plan as pg.QueryResult);
 };
 

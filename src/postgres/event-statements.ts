@@ -1,6 +1,5 @@
 import type { RecordedEvent } from '../domain/types.js';
-import type { Pool } from './pool.js';
-import { BEAT, readSnapshot, type Snapshot } from './snapshot.js';
+import { BEAT, type ReadFrom, readSnapshot, type Snapshot } from './snapshot.js';
 import { formatTimestampUs } from './timestamps.js';
 
 /** Reads of the event log, a page at a time, in the order of (recorded_time, seq). */
@@ -74,7 +73,7 @@ const NEWEST_FIRST = {
 
 /** At most `size` events after a position, or from the beginning. */
 export async function listEvents(
-  pool: Pool,
+  from: ReadFrom,
   filter: EventFilter,
   after: EventPosition | undefined,
   size: number,
@@ -83,11 +82,11 @@ export async function listEvents(
   const [firstUs, lastUs] = filter.descending ? [endTimeUs, startTimeUs] : [startTimeUs, endTimeUs];
   // No event has seq 0: it stands before all events of its time.
   const { recordedTimeUs, seq } = after ?? { recordedTimeUs: firstUs, seq: 0n };
-  const from = [formatTimestampUs(recordedTimeUs), seq, formatTimestampUs(lastUs)];
+  const range = [formatTimestampUs(recordedTimeUs), seq, formatTimestampUs(lastUs)];
   const { rows, snapshot } = await readSnapshot<EventColumns>(
-    pool,
+    from,
     filter.descending ? NEWEST_FIRST : OLDEST_FIRST,
-    [storeId, productId, eventId, ...from, type, status, origin, actor, EVENTS_LOOKED_AT, size + 1],
+    [storeId, productId, eventId, ...range, type, status, origin, actor, EVENTS_LOOKED_AT, size + 1],
   );
   const page = rows.slice(0, size);
   const more = rows.length > size || page.at(-1)?.nth === BigInt(EVENTS_LOOKED_AT);

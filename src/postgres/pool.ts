@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { parseTimestampUs } from './timestamps.js';
 
@@ -80,6 +81,18 @@ export function createPool(options: PoolOptions): Pool {
   return pool;
 }
 
+/** Ends a pool without waiting for what runs on it: its connections are cut, and their statements fail at once. */
+export async function destroyPool(pool: Pool): Promise<void> {
+  const { _clients: clients } = pool as unknown as { _clients: Connected[] };
+  for (const client of [...clients]) client.connection.stream.destroy();
+  await pool.end();
+}
+
+/** What the driver keeps to itself: the socket of a client. */
+interface Connected {
+  readonly connection: { readonly stream: Socket };
+}
+
 /** Joins our session settings with those of the URL's own `options`, which come later and so win. */
 function withSettings(
   url: string,
@@ -97,8 +110,7 @@ function withSettings(
  * itself; a wake-up of the server for each costs more than the statement.
  */
 export function inOneWrite<T>(client: Client, send: () => T): T {
-  const { stream } = (client as unknown as { connection: { stream: { cork(): void; uncork(): void } } })
-    .connection;
+  const { stream } = (client as unknown as Connected).connection;
   stream.cork();
   try {
     return send();

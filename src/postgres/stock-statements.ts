@@ -1,8 +1,7 @@
 import type { StockKey, StockRow } from '../domain/types.js';
 import { textArray } from './array-literal.js';
 import { type StockColumns, toStockRow } from './ledger-statements.js';
-import type { Pool } from './pool.js';
-import { BEAT, readSnapshot, type Snapshot } from './snapshot.js';
+import { BEAT, type ReadFrom, readSnapshot, type Snapshot } from './snapshot.js';
 
 /** Reads of the stock table. Placeholders (version 0) are not stocks yet. */
 
@@ -47,34 +46,34 @@ export type ListFilter =
   | { readonly storeId: string; readonly productId: string };
 
 /** One stock, if it exists. */
-export const readStock = (pool: Pool, key: StockKey): Promise<StockSnapshot> =>
-  read(pool, GET, [key.storeId, key.productId]);
+export const readStock = (from: ReadFrom, key: StockKey): Promise<StockSnapshot> =>
+  read(from, GET, [key.storeId, key.productId]);
 
 /** Those of the stocks that exist, in no order. The keys must be distinct. */
-export const readStocks = (pool: Pool, keys: readonly StockKey[]): Promise<StockSnapshot> =>
-  read(pool, BATCH_GET, [
+export const readStocks = (from: ReadFrom, keys: readonly StockKey[]): Promise<StockSnapshot> =>
+  read(from, BATCH_GET, [
     textArray(keys.map((key) => key.storeId)),
     textArray(keys.map((key) => key.productId)),
   ]);
 
 /** At most `limit` stocks after a key, in key order. */
 export function listStocks(
-  pool: Pool,
+  from: ReadFrom,
   filter: ListFilter,
   after: StockKey | undefined,
   limit: number,
 ): Promise<StockSnapshot> {
   const { storeId, productId } = filter;
-  if (storeId === undefined) return read(pool, LIST_BY_PRODUCT, [productId, after?.storeId ?? '', limit]);
-  if (productId === undefined) return read(pool, LIST_BY_STORE, [storeId, after?.productId ?? '', limit]);
-  return readStock(pool, { storeId, productId });
+  if (storeId === undefined) return read(from, LIST_BY_PRODUCT, [productId, after?.storeId ?? '', limit]);
+  if (productId === undefined) return read(from, LIST_BY_STORE, [storeId, after?.productId ?? '', limit]);
+  return readStock(from, { storeId, productId });
 }
 
 async function read(
-  pool: Pool,
+  from: ReadFrom,
   statement: { name: string; text: string },
   values: unknown[],
 ): Promise<StockSnapshot> {
-  const { rows, snapshot } = await readSnapshot<StockColumns>(pool, statement, values);
+  const { rows, snapshot } = await readSnapshot<StockColumns>(from, statement, values);
   return { ...snapshot, stocks: rows.map(toStockRow) };
 }

@@ -4,7 +4,14 @@ import type { InventoryError } from '../domain/errors.js';
 import type { StockKey } from '../domain/types.js';
 import type { Cluster } from '../postgres/cluster.js';
 import { ReadPath } from './read-path.js';
-import { byDefault, openTestCluster, StartedReads, strongly, until } from './started-reads.js';
+import {
+  byDefault,
+  NO_READ_OBSERVER,
+  openTestCluster,
+  StartedReads,
+  strongly,
+  until,
+} from './started-reads.js';
 
 const NOWHERE = 'postgresql://postgres@127.0.0.1:1/nowhere';
 
@@ -93,13 +100,13 @@ describe('without a primary', () => {
   afterAll(() => alone.close());
 
   test('default reads go on from the replica that can be reached, and say that they may be stale', async () => {
-    const answer = await new ReadPath(alone).get(key, 0n, byDefault());
+    const answer = await new ReadPath(alone, NO_READ_OBSERVER).get(key, 0n, byDefault());
     expect(answer).toMatchObject({ source: 'REPLICA', stale: true, stock: { net: 3 } });
-    expect(alone.heartbeat.writable).toBe(false);
+    expect(alone.writable).toBe(false);
   });
 
   test('what the replica cannot answer truly is unavailable', async () => {
-    const path = new ReadPath(alone);
+    const path = new ReadPath(alone, NO_READ_OBSERVER);
     for (const read of [path.get(key, 0n, strongly()), path.get(key, 99n, byDefault())]) {
       expect(await read.catch((e) => e)).toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
     }
@@ -191,7 +198,7 @@ describe('the history of a store', () => {
   test('goes on from the replica without a primary, unless the replica is behind the first page', async () => {
     const alone = await openTestCluster(NOWHERE, [started.database.replicaUrl]);
     try {
-      const path = new ReadPath(alone);
+      const path = new ReadPath(alone, NO_READ_OBSERVER);
       const first = await path.listEvents(whole, { after: undefined, size: 1 }, byDefault());
       const second = await path.listEvents(whole, { after: first.next, size: 10 }, byDefault());
       expect([first, second].flatMap(versionsOf)).toEqual([1n, 2n]);

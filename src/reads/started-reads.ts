@@ -9,6 +9,7 @@ import { type ReadOptions, ReadPath } from './read-path.js';
 
 const LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
 const NO_OBSERVER = { batchCommitted: () => undefined, retried: () => undefined, failed: () => undefined };
+export const NO_READ_OBSERVER = { answered: () => undefined, fellBack: () => undefined };
 const PATIENCE_MS = 10_000;
 
 const inFiveSeconds = (): number => performance.now() + 5_000;
@@ -18,13 +19,12 @@ export const strongly = (): ReadOptions => ({ strong: true, deadlineMs: inFiveSe
 /** For tests: a cluster of these servers whose heartbeat runs. */
 export async function openTestCluster(primaryUrl: string, replicaUrls: readonly string[]): Promise<Cluster> {
   const cluster = new Cluster({
-    primaryUrl,
-    replicaUrls,
+    urls: [primaryUrl, ...replicaUrls],
     limits: LIMITS,
     writeSettings: LEDGER_SESSION_SETTINGS,
     onError: () => undefined,
   });
-  await cluster.heartbeat.start();
+  await cluster.start();
   return cluster;
 }
 
@@ -37,9 +37,9 @@ export class StartedReads {
     readonly database: TestDatabase,
     private readonly cluster: Cluster,
   ) {
-    this.reads = new ReadPath(cluster);
+    this.reads = new ReadPath(cluster, NO_READ_OBSERVER);
     const bounds = { lanes: 2, batchLanes: 1, queueLimit: 10_000, batchLimit: 100 };
-    this.#ledger = new Ledger({ pool: cluster.writes, ...bounds, observer: NO_OBSERVER });
+    this.#ledger = new Ledger({ writes: () => cluster.writes, ...bounds, observer: NO_OBSERVER });
   }
 
   static async start(): Promise<StartedReads> {

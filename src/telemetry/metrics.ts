@@ -25,11 +25,32 @@ export interface PoolState {
   readonly waitingCount: number;
 }
 
+/** What is measured about reads; the read path calls it. */
+export interface ReadMetrics {
+  /** Counts answers by where they were read. */
+  answered(source: string): void;
+  /** Counts servers that were asked and whose answer would not do. */
+  fellBack(node: string, cause: string): void;
+}
+
+/** One server of the cluster, as it was when it was last looked at. */
+export interface NodeState {
+  readonly name: string;
+  readonly up: boolean;
+  readonly primary: boolean;
+  /** At most how far it is behind; undefined where that cannot be told. */
+  readonly lagSeconds: number | undefined;
+}
+
 export interface DatabaseMetrics {
   /** Asked at each scrape. */
   observePools(read: () => Iterable<readonly [name: string, pool: PoolState]>): void;
   /** Asked at each scrape: whether the primary takes writes. */
   observeWritable(read: () => boolean): void;
+  /** Asked at each scrape. */
+  observeNodes(read: () => Iterable<NodeState>): void;
+  /** Counts the times that another server became the primary. */
+  primaryChanged(): void;
   /** Asked at each scrape: whether Redis answers. */
   observeRedis(read: () => boolean): void;
   /** Asked at each scrape: seconds since the newest beat; undefined while none was seen. */
@@ -41,6 +62,7 @@ export interface Metrics {
   readonly registry: Registry;
   readonly requests: RequestMetrics;
   readonly ledger: LedgerMetrics;
+  readonly reads: ReadMetrics;
   readonly database: DatabaseMetrics;
 }
 
@@ -55,6 +77,7 @@ export function createMetrics(): Metrics {
     registry,
     requests: requestMetrics(registry),
     ledger: ledgerMetrics(registry),
+    reads: readMetrics(registry),
     database: databaseMetrics(registry),
   };
 }
@@ -124,8 +147,49 @@ function ledgerMetrics(registry: Registry): LedgerMetrics {
   };
 }
 
-function databaseMetrics(registry: Registry): DatabaseMetrics {
+function readMetrics(registry: Registry): ReadMetrics {
+  const registers = [registry];
+  const answers = new Counter({
+    name: 'onhand_reads_total',
+    help: 'Answered reads by where they were read',
+    labelNames: ['source'],
+    registers,
+  });
+  const fallbacks = new Counter({
+    name: 'onhand_read_fallbacks_total',
+    help: 'Servers whose answer to a read would not do, by cause',
+    labelNames: ['node', 'cause'],
+    registers,
+  });
   return {
+    answered: (source) => answers.inc({ source }),
+    fellBack: (node, cause) => fallbacks.inc({ node, cause }),
+  };
+}
+
+function databaseMetrics(registry: Registry): DatabaseMetrics {
+  const changes = new Counter({
+    name: 'onhand_primary_changes_total',
+    help: 'Times that a server became the primary for this process, its first one included',
+    registers: [registry],
+  });
+  return {
+    primaryChanged: () => changes.inc(),
+    observeNodes(read) {
+      perNode(registry, 'onhand_database_up', '1 where the server answers', read, ({ up }) => Number(up));
+      perNode(registry, 'onhand_database_primary', '1 where it is the primary', read, ({ primary }) =>
+        Number(primary),
+      );
+      const help =
+        'At most how far the server was behind when it last answered; NaN where that cannot be told';
+      perNode(
+        registry,
+        'onhand_database_lag_seconds',
+        help,
+        read,
+        ({ lagSeconds }) => lagSeconds ?? Number.NaN,
+      );
+    },
     observePools(read) {
       new Gauge({
         name: 'onhand_pool_connections',
@@ -161,6 +225,24 @@ function gauge(registry: Registry, name: string, help: string, read: () => numbe
     registers: [registry],
     collect() {
       this.set(read());
+    },
+  });
+}
+
+function perNode(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => Iterable<NodeState>,
+  measure: (node: NodeState) => number,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: ['node'],
+    registers: [registry],
+    collect() {
+      for (const node of read()) this.set({ node: node.name }, measure(node));
     },
   });
 }

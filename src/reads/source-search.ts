@@ -1,0 +1,154 @@
+import type { Cluster } from '../postgres/cluster.js';
+import type { Node } from '../postgres/node.js';
+import type { ReadFrom, Snapshot } from '../postgres/snapshot.js';
+import { classifyFailure } from '../postgres/sql-errors.js';
+
+/** Where an answer was read. The caches come before the database; until they stand, nothing answers from them. */
+export type Source = 'LOCAL_CACHE' | 'SHARED_CACHE' | 'REPLICA' | 'PRIMARY';
+
+/** How fresh an answer is: it holds everything committed up to `maxAgeMs` ago. */
+export interface Freshness {
+  readonly source: Source;
+  readonly cached: boolean;
+  readonly maxAgeMs: number;
+  /** It may be older than 5 s, because nothing fresher can be reached. */
+  readonly stale: boolean;
+}
+
+export type Read<S extends Snapshot> = (from: ReadFrom) => Promise<S>;
+
+/** What a snapshot that is not the primary's must hold. */
+export interface Needs<S extends Snapshot> {
+  /** To be the answer. */
+  readonly complete: (snapshot: S) => boolean;
+  /** To be the answer at least where the primary cannot be reached. */
+  readonly acceptable: (snapshot: S) => boolean;
+}
+
+/** What reads tell about themselves. */
+export interface ReadObserver {
+  answered(source: Source): void;
+  /** A server was asked and its answer would not do. */
+  fellBack(node: string, cause: 'FAILED' | 'BEHIND' | 'INCOMPLETE' | 'NOT_PRIMARY'): void;
+}
+
+export interface SearchOptions {
+  /** On the clock of performance.now(). */
+  readonly deadlineMs: number;
+  readonly observer: ReadObserver;
+}
+
+const STALE_AFTER_MS = 5_000;
+/** The age of an answer whose age nobody can tell. */
+const UNKNOWN_AGE_MS = 2 ** 31 - 1;
+/** A standby is given this long; then another server is asked. */
+const STANDBY_TIMEOUT_MS = 1_000;
+/** Left for the answer's way back. */
+const RESERVE_MS = 20;
+
+/** One read's way from server to server, until one can answer it. */
+export class SourceSearch<S extends Snapshot> {
+  /** Why the last server that failed could not answer. */
+  lastError: unknown;
+  /** The newest answer that would do if nothing better can be reached. */
+  #fallback: (S & Freshness) | undefined;
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly read: Read<S>,
+    private readonly needs: Needs<S>,
+    private readonly options: SearchOptions,
+  ) {}
+
+  /**
+   * Standbys that are near the newest beat, the least loaded first; then the primary; then whatever still answers.
+   *
+   * @param turn whose turn it is among standbys of the same load.
+   */
+  async byDefault(turn: number): Promise<(S & Freshness) | undefined> {
+    const { near, far } = this.#standbys(turn);
+    for (const node of near) {
+      const answer = await this.#ask(node, STANDBY_TIMEOUT_MS);
+      if (answer !== undefined && this.#isGood(node, answer)) return answer;
+    }
+    const { primary } = this.cluster;
+    if (primary !== undefined) {
+      const answer = await this.#ask(primary, Number.POSITIVE_INFINITY);
+      if (answer !== undefined && !answer.stale && !answer.standby) return answer;
+      if (answer !== undefined) this.#keep(answer);
+    }
+    for (const node of far) {
+      if (this.#fallback !== undefined && this.#fallback.beat >= (node.lastLook?.beat ?? 0n)) continue;
+      const answer = await this.#ask(node, STANDBY_TIMEOUT_MS);
+      if (answer !== undefined) this.#keep(answer);
+    }
+    return this.#fallback;
+  }
+
+  /** The primary, where its own snapshot shows that it is one: it takes commits, and did so within the last 2 s. */
+  async onPrimaryForSure(): Promise<(S & Freshness) | undefined> {
+    const { primary } = this.cluster;
+    if (primary === undefined) return undefined;
+    const answer = await this.#ask(primary, Number.POSITIVE_INFINITY);
+    if (answer === undefined) return undefined;
+    if (!answer.standby && this.cluster.isCurrent(this.#ageOf(answer))) return answer;
+    this.options.observer.fellBack(primary.name, 'NOT_PRIMARY');
+    return undefined;
+  }
+
+  /** `far` begins with the one that has come furthest. */
+  #standbys(turn: number): { near: Node[]; far: Node[] } {
+    const { standbys } = this.cluster;
+    const first = standbys.length > 1 ? turn % standbys.length : 0;
+    const inTurn = [...standbys.slice(first), ...standbys.slice(0, first)];
+    const beatOf = (node: Node) => node.lastLook?.beat ?? -1n;
+    const isNear = (node: Node) => !node.resting && this.cluster.isNear(beatOf(node));
+    const near = inTurn.filter(isNear).sort((a, b) => a.load - b.load);
+    const far = inTurn.filter((node) => !isNear(node)).sort((a, b) => Number(beatOf(b) - beatOf(a)));
+    return { near, far };
+  }
+
+  #isGood(node: Node, answer: S & Freshness): boolean {
+    // With no primary to ask, the nearest one is as good as it gets, and says how old it is.
+    const behind = !this.cluster.isNear(answer.beat) || (answer.stale && this.cluster.primary !== undefined);
+    if (!behind && this.needs.complete(answer)) return true;
+    this.options.observer.fellBack(node.name, behind ? 'BEHIND' : 'INCOMPLETE');
+    this.#keep(answer);
+    return false;
+  }
+
+  #keep(answer: S & Freshness): void {
+    if (this.needs.acceptable(answer) && answer.beat > (this.#fallback?.beat ?? -1n)) this.#fallback = answer;
+  }
+
+  /** @throws what goes wrong on the primary for other reasons than that it cannot be reached: a defect. */
+  async #ask(node: Node, timeoutMs: number): Promise<(S & Freshness) | undefined> {
+    const leftMs = this.options.deadlineMs - performance.now() - RESERVE_MS;
+    if (leftMs <= 0) return undefined;
+    try {
+      const snapshot = await this.read({ pool: node.reads, timeoutMs: Math.min(timeoutMs, leftMs) });
+      return { ...snapshot, ...this.#freshness(node, snapshot) };
+    } catch (error) {
+      if (node === this.cluster.primary && classifyFailure(error) === 'OTHER') throw error;
+      this.lastError = error;
+      this.options.observer.fellBack(node.name, 'FAILED');
+      node.rest();
+      return undefined;
+    }
+  }
+
+  #ageOf(snapshot: Snapshot): number | undefined {
+    this.cluster.beats.sawBeat(snapshot.beat, snapshot.beatTimeUs);
+    return this.cluster.beats.ageMs(snapshot.beat, snapshot.beatTimeUs);
+  }
+
+  #freshness(node: Node, snapshot: Snapshot): Freshness {
+    const ageMs = this.#ageOf(snapshot) ?? UNKNOWN_AGE_MS;
+    return {
+      source: node === this.cluster.primary ? 'PRIMARY' : 'REPLICA',
+      cached: false,
+      maxAgeMs: Math.min(Math.ceil(ageMs), UNKNOWN_AGE_MS),
+      stale: ageMs > STALE_AFTER_MS,
+    };
+  }
+}
