@@ -116,6 +116,7 @@ export function registeredProcesses({ dataDir }: Place): Record<string, number> 
   const folder = join(dataDir, 'run');
   return Object.fromEntries(
     readdirSync(folder)
+      .filter((file) => file.endsWith('.json'))
       .sort()
       .map((file) => [file.replace('.json', ''), JSON.parse(readFileSync(join(folder, file), 'utf8')).pid]),
   );

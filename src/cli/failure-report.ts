@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { ServiceFailure } from './service-failure.js';
 import type { Terminal, TextChannel } from './terminal.js';
+import { UnavailableError } from './unavailable-error.js';
 import { UsageError } from './usage-error.js';
 
 /** What the process tells its caller by its exit code. */
@@ -27,9 +28,9 @@ export interface ReportOptions {
  */
 export function reportFailure(error: unknown, terminal: Terminal, options: ReportOptions): ExitCode {
   const { err, out } = terminal;
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof UnavailableError) {
     err.line(`${err.paint('red', 'Error:')} ${error.message}`);
-    return EXIT.usage;
+    return error instanceof UsageError ? EXIT.usage : EXIT.unavailable;
   }
   if (!(error instanceof ServiceFailure)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

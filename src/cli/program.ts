@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { addApply } from './apply-command.js';
 import { addRestock, addSell } from './change-commands.js';
 import { CommandLine, type Environment, helpEnd } from './command-line.js';
+import { addDev } from './dev-command.js';
 import { addEvents } from './events-command.js';
 import { EXIT, reportFailure } from './failure-report.js';
 import { addHealth } from './health-command.js';
@@ -11,7 +12,7 @@ import type { SharedOptions } from './session.js';
 import type { Terminal } from './terminal.js';
 
 /** All commands, in the order in which help lists them. */
-const COMMANDS = [addGet, addList, addSell, addRestock, addApply, addEvents, addReplay, addHealth];
+const COMMANDS = [addGet, addList, addSell, addRestock, addApply, addEvents, addReplay, addHealth, addDev];
 
 /**
  * Runs one command line.

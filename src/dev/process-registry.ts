@@ -133,7 +133,8 @@ export class ProcessRegistry {
   }
 
   /**
-   * Ends a process that an earlier run left behind: asks it with `signal`, waits, then kills it.
+   * Ends a process that is not our child, one that an earlier run left behind, say: asks it with `signal`, waits, then
+   * kills it.
    *
    * @returns its process id, or undefined where there was none.
    */
@@ -192,7 +193,7 @@ async function endIdentified(one: ProcessIdentity, signal: NodeJS.Signals, waitM
     send(one.pid, next);
     if ((await poll(() => (lives(one) ? undefined : true), patienceMs)) === true) return;
   }
-  throw new Error(`Process ${one.pid} of an earlier run does not end, not even by SIGKILL.`);
+  throw new Error(`Process ${one.pid} does not end, not even by SIGKILL.`);
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
@@ -200,8 +201,6 @@ function send(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
-    throw new Error(
-      `Process ${pid} of an earlier run cannot be ended (${messageOf(error)}): end it yourself.`,
-    );
+    throw new Error(`Process ${pid} cannot be ended (${messageOf(error)}): end it yourself.`);
   }
 }

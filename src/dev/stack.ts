@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { reachableHost, withoutPassword } from './banner.js';
+import type { Holds } from './holds.js';
 import { findOrInstall, REDIS } from './optional-programs.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { startReplica } from './postgres-replica.js';
@@ -11,29 +12,10 @@ import { startRedis } from './redis-server.js';
 import { makePassableFolder, reachableFolder } from './server-account.js';
 import { rotateLog } from './server-process.js';
 import { startServiceChild } from './service-child.js';
+import { type HoldableProcess, stackProcesses } from './stack-processes.js';
 import type { StartOptions } from './start-options.js';
-import type { Component, Running, Supervisor } from './supervisor.js';
+import type { Component, Hold, Running, Supervisor } from './supervisor.js';
 import { say } from './terminal.js';
-
-/** The names under which the stack's processes are registered, in the order in which they stop, and how each is asked to. */
-export const stackProcesses = [
-  { name: 'service', title: 'the service', signal: 'SIGTERM', waitMs: 25_000, atOnce: 'SIGKILL' },
-  {
-    name: 'postgres-replica',
-    title: 'the PostgreSQL replica',
-    signal: 'SIGINT',
-    waitMs: 20_000,
-    atOnce: 'SIGQUIT',
-  },
-  { name: 'redis', title: 'Redis', signal: 'SIGTERM', waitMs: 5_000, atOnce: 'SIGKILL' },
-  {
-    name: 'postgres-primary',
-    title: 'the PostgreSQL primary',
-    signal: 'SIGINT',
-    waitMs: 20_000,
-    atOnce: 'SIGQUIT',
-  },
-] as const;
 
 /** Where the service finds its databases. */
 export interface Databases {
@@ -51,6 +33,7 @@ export class Stack {
     private readonly options: StartOptions,
     private readonly registry: ProcessRegistry,
     private readonly supervisor: Supervisor,
+    private readonly holds: Holds,
   ) {
     this.postgresFolder = options.external ? '' : placePostgres(options.dataDir);
     this.redisProgram = options.external ? undefined : findOrInstall(REDIS);
@@ -110,6 +93,7 @@ export class Stack {
     const redis = program === undefined ? undefined : await this.supervisor.start(this.redis(program));
     const replica = await this.supervisor.start({
       name: 'The PostgreSQL replica',
+      hold: this.holdOf('postgres-replica'),
       start: () => this.startReplica(primary),
     });
     return { databaseUrl: primary.url(), replicaUrls: replica.url(), redisUrl: redis?.url };
@@ -138,6 +122,7 @@ export class Stack {
   private redis(program: string) {
     return {
       name: 'Redis',
+      hold: this.holdOf('redis'),
       start: () =>
         startRedis({
           program,
@@ -147,6 +132,10 @@ export class Stack {
           onSpawn: (pid) => this.registry.record('redis', pid, program),
         }),
     };
+  }
+
+  private holdOf(name: HoldableProcess): Hold {
+    return { isHeld: () => this.holds.isHeld(name), started: () => this.holds.started(name) };
   }
 
   /** The service itself, on the databases. */

@@ -70,7 +70,7 @@ export function readStartOptions(args: readonly string[], environment: Environme
     help: flags.help,
     fresh: flags.fresh,
     demo: external === undefined ? !flags.noDemo : flags.demo,
-    dataDir: resolve(projectRoot(), environment.ONHAND_DATA_DIR || '.onhand'),
+    dataDir: dataDirOf(environment),
     host: environment.ONHAND_HOST || '127.0.0.1',
     primaryPort,
     replicaPort: primaryPort + 1,
@@ -83,6 +83,10 @@ export function readStartOptions(args: readonly string[], environment: Environme
   if (problems.length > 0) throw new Error(problems.join('\n'));
   return options;
 }
+
+/** Where `npm start` keeps data, logs and pid files. */
+export const dataDirOf = (environment: Environment): string =>
+  resolve(projectRoot(), environment.ONHAND_DATA_DIR || '.onhand');
 
 function parseFlags(args: readonly string[]) {
   const flag = { type: 'boolean', default: false } as const;

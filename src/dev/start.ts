@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { migrate } from '../postgres/migrate.js';
 import { banner } from './banner.js';
 import { seedWithProgress } from './demo-progress.js';
+import { Holds } from './holds.js';
 import { whenNpmIsGone } from './npm-parent.js';
 import { isPortFree, portOwner } from './ports.js';
 import { endProcessById, isOrphaned, ProcessRegistry } from './process-registry.js';
 import { makePassableFolder } from './server-account.js';
-import { Stack, stackProcesses } from './stack.js';
+import { Stack } from './stack.js';
+import { stackProcesses } from './stack-processes.js';
 import { readStartOptions, type StartOptions, startUsage } from './start-options.js';
 import { Supervisor } from './supervisor.js';
 import { complain, messageOf, say } from './terminal.js';
@@ -35,7 +37,9 @@ async function startAll(
   registry: ProcessRegistry,
   supervisor: Supervisor,
 ): Promise<void> {
-  const stack = new Stack(options, registry, supervisor);
+  const holds = new Holds(join(options.dataDir, 'run'));
+  holds.clear();
+  const stack = new Stack(options, registry, supervisor, holds);
   await stack.endUnregistered();
   await refuseTakenPorts(stack);
   if (options.fresh) stack.startOver();

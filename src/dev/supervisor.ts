@@ -1,8 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ProcessEnd } from './server-process.js';
 import { complain, messageOf, say } from './terminal.js';
 
 const mostRestarts = 5;
 const restartWindowMs = 60_000;
+const holdCheckMs = 100;
 
 /** A part of the stack that runs. */
 export interface Running {
@@ -10,10 +12,18 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** Lets somebody outside keep a component down. */
+export interface Hold {
+  isHeld(): boolean;
+  /** Told when the component runs again. */
+  started(): void;
+}
+
 /** A part of the stack that can be started, and again when it has ended. */
 export interface Component<T extends Running = Running> {
   /** As people call it. */
   readonly name: string;
+  readonly hold?: Hold | undefined;
   /** Resolves when it answers; gives up when the signal fires. */
   start(signal: AbortSignal): Promise<T>;
 }
@@ -56,20 +66,35 @@ export class Supervisor {
     void running.exited.then(async (end) => {
       if (this.stopping.signal.aborted) return;
       const how = end.signal ?? `code ${end.code}`;
-      complain(`${slot.component.name} ended unexpectedly (${how}) and is started again.`);
+      if (!slot.component.hold?.isHeld())
+        complain(`${slot.component.name} ended unexpectedly (${how}) and is started again.`);
       await this.restart(slot);
     });
   }
 
+  private async untilReleased({ component, restarts }: Slot): Promise<void> {
+    say(`${component.name} was stopped by "dev stop" and stays down until "dev start".`);
+    while (!this.stopping.signal.aborted && component.hold?.isHeld()) await pause(holdCheckMs);
+    restarts.length = 0;
+  }
+
   private async restart(slot: Slot): Promise<void> {
     while (!this.stopping.signal.aborted) {
+      if (slot.component.hold?.isHeld()) {
+        await this.untilReleased(slot);
+        continue;
+      }
       if (restartedTooOften(slot)) {
         this.giveUp(`${slot.component.name} ended more than ${mostRestarts} times in a minute.`);
         return;
       }
       slot.running = slot.component.start(this.stopping.signal);
       try {
-        this.watch(slot, await slot.running);
+        const running = await slot.running;
+        this.watch(slot, running);
+        slot.component.hold?.started();
+        // Whoever asked for the stop found nothing to stop while it was starting.
+        if (slot.component.hold?.isHeld()) await running.stop();
         say(`${slot.component.name} runs again.`);
         return;
       } catch (error) {
