@@ -61,3 +61,26 @@ test('bounds that hang together are checked together', () => {
     'ONHAND_LANES and ONHAND_BATCH_LANES together must not be above ONHAND_PG_POOL_MAX',
   ]);
 });
+
+test('web origins are exact', () => {
+  const read = (origins: string) => readConfig({ DATABASE_URL, ONHAND_CORS_ORIGINS: origins }).corsOrigins;
+  expect(read('')).toEqual([]);
+  expect(read('https://shop.example, http://localhost:5173')).toEqual([
+    'https://shop.example',
+    'http://localhost:5173',
+  ]);
+  for (const wrong of [
+    '*',
+    'null',
+    'shop.example',
+    'https://shop.example/',
+    'https://Shop.example',
+    'https://shop.example:443',
+    'https://*.shop.example',
+    'ftp://shop.example',
+  ]) {
+    expect(problemsOf({ DATABASE_URL, ONHAND_CORS_ORIGINS: wrong })).toEqual([
+      'ONHAND_CORS_ORIGINS must be origins such as https://shop.example, separated by commas',
+    ]);
+  }
+});

@@ -7,6 +7,8 @@ export interface Config {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly metricsPort: number;
+  /** Web origins whose pages may call; exact, without a path. */
+  readonly corsOrigins: readonly string[];
   readonly authMode: 'none';
   readonly logLevel: LogLevel;
   readonly pgPoolMax: number;
@@ -60,6 +62,7 @@ export function readConfig(environment: Environment): Config {
     grpcPort: reader.optional('ONHAND_GRPC_PORT', 50051, integer(0, 65535)),
     httpPort: reader.optional('ONHAND_HTTP_PORT', 8080, integer(0, 65535)),
     metricsPort: reader.optional('ONHAND_METRICS_PORT', 9464, integer(0, 65535)),
+    corsOrigins: reader.optional('ONHAND_CORS_ORIGINS', [], listOf(webOrigin)),
     authMode: reader.optional('ONHAND_AUTH_MODE', 'none', oneOf(['none'] as const)),
     logLevel: reader.optional('ONHAND_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     pgPoolMax: reader.optional('ONHAND_PG_POOL_MAX', 20, integer(1, 1_000)),
@@ -140,6 +143,12 @@ function url(protocols: readonly string[], example: string): Parse<string> {
 
 const postgresUrl = url(['postgres', 'postgresql'], 'postgresql://user:password@host:5432/database');
 const redisUrl = url(['redis', 'rediss'], 'redis://host:6379');
+
+/** As browsers send it: no path, no default port, lower case; no pattern. */
+const webOrigin: Parse<string> = (given) =>
+  /^https?:[^*]+$/.test(given) && URL.canParse(given) && new URL(given).origin === given
+    ? given
+    : { problem: 'must be origins such as https://shop.example, separated by commas' };
 
 function listOf(parse: Parse<string>): Parse<string[]> {
   return (given) => {

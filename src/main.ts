@@ -37,9 +37,19 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
   const redis = openRedis(config, logger);
   observe(metrics, { cluster, ledger, redis });
 
-  const { host, grpcPort, httpPort } = config;
+  const { host, grpcPort, httpPort, corsOrigins } = config;
   const health = { ready: () => cluster.answering, writable: () => cluster.writable };
-  const api = await startApi({ host, grpcPort, httpPort, ledger, reads, health, metrics, logger });
+  const api = await startApi({
+    host,
+    grpcPort,
+    httpPort,
+    corsOrigins,
+    ledger,
+    reads,
+    health,
+    metrics,
+    logger,
+  });
   const metricsServer = await startMetricsServer({
     host,
     port: config.metricsPort,

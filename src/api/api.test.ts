@@ -158,7 +158,7 @@ test('wrong paths, methods and content types are told with what would be right',
     return [response.status, body.reason, response.headers.get('allow')];
   };
   expect(await answer('/api/v1/nothing', {})).toEqual([404, 'UNIMPLEMENTED', null]);
-  expect(await answer('/api/v1/inventory/sell', {})).toEqual([405, 'UNIMPLEMENTED', 'POST']);
+  expect(await answer('/api/v1/inventory/sell', {})).toEqual([405, 'UNIMPLEMENTED', 'POST, OPTIONS']);
   expect(await answer('/api/v1/inventory/sell', { method: 'POST', body: 'a=b' })).toEqual([
     415,
     'MALFORMED_MESSAGE',

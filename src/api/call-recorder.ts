@@ -22,10 +22,15 @@ export class CallRecorder {
     this.#meter(rpc, transport).record('', performance.now() - startedMs);
   }
 
-  failed(rpc: RpcKey, transport: Transport, startedMs: number, error: InventoryError): void {
+  failed(
+    rpc: RpcKey,
+    transport: Transport,
+    { startedMs, requestId }: { startedMs: number; requestId: string | undefined },
+    error: InventoryError,
+  ): void {
     const elapsedMs = performance.now() - startedMs;
     this.#meter(rpc, transport).record(error.reason, elapsedMs);
-    const facts = { method: RPC_NAMES[rpc], transport, reason: error.reason, elapsedMs };
+    const facts = { method: RPC_NAMES[rpc], transport, reason: error.reason, elapsedMs, requestId };
     if (error.reason === 'INTERNAL') {
       this.logger.error({ ...facts, err: error.cause ?? error }, 'A call failed on a defect');
     } else if (isTrouble(error.reason)) {

@@ -29,7 +29,7 @@ function calls(does: {
   };
   const metrics = createMetrics();
   const made = new Calls({ handlers, metrics: metrics.requests, logger: createLogger('silent') });
-  const get = (deadlineMs?: number) => made.run('get', 'GRPC', () => REQUEST, deadlineMs);
+  const get = (deadlineMs?: number) => made.run('get', 'GRPC', () => REQUEST, { deadlineMs });
   return { made, get, metrics };
 }
 
@@ -79,7 +79,7 @@ describe('a call', () => {
       },
     });
     const request = { ...REQUEST, quantity: 1, eventId: '', metadata: {} };
-    const answer = made.run('sell', 'REST', () => request, performance.now() + 30);
+    const answer = made.run('sell', 'REST', () => request, { deadlineMs: performance.now() + 30 });
     await expect(answer).rejects.toMatchObject({
       reason: 'DEADLINE_EXCEEDED',
       metadata: { event_id: 'the-id' },

@@ -11,6 +11,19 @@ export interface CallsOptions {
   readonly logger: Logger;
 }
 
+/** What a transport knows about a call beside its request. */
+export interface CallFacts {
+  /**
+   * When the caller stops waiting, on the clock of performance.now(); undefined where it does not say (then 5 s). Later
+   * than in 30 s means in 30 s.
+   */
+  readonly deadlineMs?: number | undefined;
+  /** For the log. */
+  readonly requestId?: string | undefined;
+}
+
+const NO_FACTS: CallFacts = {};
+
 /** Without a deadline from the caller. */
 const DEFAULT_DEADLINE_MS = 5_000;
 const LONGEST_DEADLINE_MS = 30_000;
@@ -38,8 +51,6 @@ export class Calls {
    * Runs one unary call: decode, then authentication, deadline, handler.
    *
    * @param decode makes the request; what it throws is answered like what a handler throws.
-   * @param callerDeadlineMs on the clock of performance.now(); undefined where the caller gave none (then 5 s). Later
-   *   than in 30 s means in 30 s.
    * @returns what the handler answered. A handler that is not done at the deadline goes on by itself.
    * @throws InventoryError and nothing else.
    */
@@ -47,13 +58,13 @@ export class Calls {
     rpc: R,
     origin: Transport,
     decode: () => UnaryRpcs[R]['request'],
-    callerDeadlineMs?: number,
+    facts: CallFacts = NO_FACTS,
   ): Promise<UnaryRpcs[R]['response']> {
     const startedMs = performance.now();
     try {
       const request = decode();
       if (this.#draining) throw shuttingDown();
-      const deadlineMs = deadlineOf(startedMs, callerDeadlineMs);
+      const deadlineMs = deadlineOf(startedMs, facts.deadlineMs);
       const context: CallContext = { actor: 'anonymous', origin, deadlineMs, eventIds: [] };
       if (deadlineMs <= startedMs) throw deadlineExceeded(context);
       const response = await untilDeadline(this.options.handlers[rpc](request, context), context);
@@ -61,15 +72,15 @@ export class Calls {
       return response;
     } catch (thrown) {
       const error = toInventoryError(thrown);
-      this.#recorder.failed(rpc, origin, startedMs, error);
+      this.#recorder.failed(rpc, origin, { startedMs, requestId: facts.requestId }, error);
       throw error;
     }
   }
 
   /** Counts and logs a call that is refused before it reaches a handler, and gives the error as callers may see it. */
-  refuse(rpc: RpcKey, origin: Transport, thrown: unknown): InventoryError {
+  refuse(rpc: RpcKey, origin: Transport, thrown: unknown, requestId?: string): InventoryError {
     const error = toInventoryError(thrown);
-    this.#recorder.failed(rpc, origin, performance.now(), error);
+    this.#recorder.failed(rpc, origin, { startedMs: performance.now(), requestId }, error);
     return error;
   }
 }

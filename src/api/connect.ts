@@ -1,5 +1,5 @@
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { createConnectRouter } from '@connectrpc/connect';
+import { createConnectRouter, createContextKey, createContextValues } from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import {
   compressionGzip,
@@ -10,14 +10,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { InventoryError } from '../domain/errors.js';
 import { InventoryService } from '../gen/connect/inventory/v1/inventory_service_pb.js';
 import type { Calls } from './call.js';
+import { COMPRESS_FROM_BYTES } from './compression.js';
 import { amendError } from './connect-amend.js';
 import { toConnectError } from './error-details.js';
 import { malformedMessage, UNARY_LIMIT_BYTES } from './errors.js';
 import { notServedYet } from './handlers.js';
 import { RPC_NAMES, type RpcKey, type StreamRpc, type UnaryRpc, type UnaryRpcs } from './rpcs.js';
 
-/** Answers at least this long are compressed for those who take that. Errors that the library makes never are. */
-const COMPRESS_FROM_BYTES = 4_096;
+/** Fastify's, in the context of a call. */
+const REQUEST_ID = createContextKey('');
 
 /**
  * Mounts Connect and gRPC-Web at /inventory.v1.InventoryService/*, with the same handlers as native gRPC. The library's
@@ -33,6 +34,7 @@ export function addConnect(app: FastifyInstance, calls: Calls): void {
     // Longer deadlines than 30 s are cut by the calls, not refused; only what no timer can hold is refused here.
     maxTimeoutMs: 2 ** 31 - 1,
     acceptCompression: [compressionGzip],
+    // Errors that the library makes are never so long.
     compressMinBytes: COMPRESS_FROM_BYTES,
     jsonOptions: { alwaysEmitImplicit: true, ignoreUnknownFields: true },
   });
@@ -87,7 +89,8 @@ function unaryImplementation<R extends UnaryRpc>(calls: Calls, rpc: R) {
     const timeoutMs = context.timeoutMs();
     const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     try {
-      return await calls.run(rpc, 'CONNECT', () => request, deadlineMs);
+      const requestId = context.values.get(REQUEST_ID);
+      return await calls.run(rpc, 'CONNECT', () => request, { deadlineMs, requestId });
     } catch (error) {
       throw toConnectError(error as InventoryError);
     }
@@ -112,7 +115,8 @@ async function serveUnary(
   const rpc = handler.method.localName as UnaryRpc;
   if (reply.raw.destroyed && !request.raw.complete) {
     // The library takes a broken connection for a defect; there is nobody to answer.
-    calls.refuse(rpc, 'CONNECT', malformedMessage(`The ${RPC_NAMES[rpc]} request`, 'it broke off'));
+    const error = malformedMessage(`The ${RPC_NAMES[rpc]} request`, 'it broke off');
+    calls.refuse(rpc, 'CONNECT', error, request.id);
     return reply.hijack();
   }
   const { status, body } = amendError(calls, rpc, response, Buffer.concat(chunks));
@@ -131,6 +135,8 @@ async function serveStream(
 ): Promise<void> {
   // Over HTTP/1.1 the library refuses streams both ways by itself, without a word on what to use instead.
   const universalRequest = { ...toUniversalRequest(request, reply), httpVersion: '2.0' };
+  // What the hooks have set, since Fastify does not send this answer.
+  for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value!);
   reply.hijack();
   // A client that goes away in between is nothing to tell anybody.
   await universalResponseToNodeResponse(await handler(universalRequest), reply.raw).catch(() => {
@@ -140,7 +146,8 @@ async function serveStream(
 
 function toUniversalRequest(request: FastifyRequest, reply: FastifyReply) {
   try {
-    return universalRequestFromNodeRequest(request.raw, reply.raw, undefined, undefined);
+    const context = createContextValues().set(REQUEST_ID, request.id);
+    return universalRequestFromNodeRequest(request.raw, reply.raw, undefined, context);
   } catch (error) {
     throw malformedMessage('The request', 'its Host header is not valid', error);
   }

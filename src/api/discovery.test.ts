@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { protoPath as healthProtoPath } from 'grpc-health-check';
 import { poll } from '../dev/poll.js';
 import { projectRoot } from '../project-root.js';
+import { createLogger } from '../telemetry/logger.js';
 import { SERVICE_NAME } from './rpcs.js';
 import { type StartedApi, startTestApi } from './started-api.js';
 
@@ -158,7 +159,10 @@ test('a taken port is named', async () => {
   await expect(
     startGrpcServer({ host: '127.0.0.1', port: grpcPort, calls: nothing, services: [] }),
   ).rejects.toMatchObject({ code: 'EADDRINUSE', message: expect.stringContaining(`127.0.0.1:${grpcPort}`) });
-  await expect(
-    startHttpServer({ host: '127.0.0.1', port: httpPort, calls: nothing, readiness: nothing }),
-  ).rejects.toMatchObject({ code: 'EADDRINUSE', message: expect.stringContaining(`127.0.0.1:${httpPort}`) });
+  const logger = createLogger('silent');
+  const options = { calls: nothing, readiness: nothing, corsOrigins: [], logger };
+  await expect(startHttpServer({ host: '127.0.0.1', port: httpPort, ...options })).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+    message: expect.stringContaining(`127.0.0.1:${httpPort}`),
+  });
 });

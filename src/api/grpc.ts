@@ -122,7 +122,7 @@ function unaryHandler<R extends UnaryRpc>(calls: Calls, rpc: R) {
   ): void => {
     const decode = () => decodeRequest(rpc, call.request);
     // Both ways are taken care of: a rejection that nobody handles would end the process.
-    calls.run(rpc, 'GRPC', decode, deadlineOf(call)).then(
+    calls.run(rpc, 'GRPC', decode, { deadlineMs: deadlineOf(call) }).then(
       (response) => callback(null, response),
       (error) => callback(toGrpcError(error)),
     );

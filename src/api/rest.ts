@@ -1,6 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ApplyRequest, SellResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
+import { compressLongAnswer } from './compression.js';
+import { refuseOtherThanJson } from './http-refusal.js';
+import { addJsonBody } from './json-body.js';
 import { batchGetAnswer, getAnswer, listAnswer, movementAnswer } from './rest-answer.js';
 import { readBatchGet, readGet, readList, readMovement } from './rest-body.js';
 import { eventsAnswer, readListEvents } from './rest-events.js';
@@ -20,19 +23,25 @@ import { inRestNames, readSync, sendSync } from './rest-sync.js';
 
 /** The original system's endpoints, and what belongs beside them: thin routes to the same handlers as over gRPC. */
 export function addRest(app: FastifyInstance, calls: Calls): void {
-  for (const schema of [...ANSWER_SCHEMAS, ...REQUEST_SCHEMAS]) app.addSchema(schema);
-  // The schemas of requests only describe; what is right is decided once, for every transport.
-  app.setValidatorCompiler(() => () => true);
-  addGet(app, calls);
-  addReadsOfMany(app, calls);
-  addMovement(app, calls, 'sell', 'Sale processed successfully');
-  addMovement(app, calls, 'restock', 'Restock processed successfully');
-  addSync(app, calls);
+  app.register(async (scope) => {
+    for (const schema of [...ANSWER_SCHEMAS, ...REQUEST_SCHEMAS]) scope.addSchema(schema);
+    // The schemas of requests only describe; what is right is decided once, for every transport.
+    scope.setValidatorCompiler(() => () => true);
+    scope.addHook('onRequest', refuseOtherThanJson);
+    addJsonBody(scope);
+    addGet(scope, calls);
+    addReadsOfMany(scope, calls);
+    addMovement(scope, calls, 'sell', 'Sale processed successfully');
+    addMovement(scope, calls, 'restock', 'Restock processed successfully');
+    addSync(scope, calls);
+  });
 }
 
 function addGet(app: FastifyInstance, calls: Calls): void {
   app.get('/api/v1/inventory', GET, async (request, reply) => {
-    const response = await calls.run('get', 'REST', () => readGet(request.query));
+    const response = await calls.run('get', 'REST', () => readGet(request.query), {
+      requestId: request.id,
+    });
     const tag = entityTag(response.stock!.version);
     reply.header('ETag', tag).header('Cache-Control', REVALIDATE);
     if (isNamed(tag, request.headers['if-none-match'])) return reply.code(304).send();
@@ -41,26 +50,29 @@ function addGet(app: FastifyInstance, calls: Calls): void {
 }
 
 function addReadsOfMany(app: FastifyInstance, calls: Calls): void {
-  app.post('/api/v1/inventory/batch-get', BATCH_GET, async (request) =>
-    batchGetAnswer(await calls.run('batchGet', 'REST', () => readBatchGet(request.body))),
-  );
+  app.post('/api/v1/inventory/batch-get', { ...BATCH_GET, ...LONG }, async (request) => {
+    const decode = () => readBatchGet(request.body);
+    return batchGetAnswer(await calls.run('batchGet', 'REST', decode, { requestId: request.id }));
+  });
   const list = async (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.params as { storeId?: string; productId?: string };
     reply.header('Cache-Control', REVALIDATE);
-    return listAnswer(await calls.run('list', 'REST', () => readList(path, request.query)));
+    const decode = () => readList(path, request.query);
+    return listAnswer(await calls.run('list', 'REST', decode, { requestId: request.id }));
   };
-  app.get('/api/v1/stores/:storeId/inventory', LIST_OF_STORE, list);
-  app.get('/api/v1/products/:productId/inventory', LIST_OF_PRODUCT, list);
-  app.get('/api/v1/inventory/events', LIST_EVENTS, async (request, reply) => {
+  app.get('/api/v1/stores/:storeId/inventory', { ...LIST_OF_STORE, ...LONG }, list);
+  app.get('/api/v1/products/:productId/inventory', { ...LIST_OF_PRODUCT, ...LONG }, list);
+  app.get('/api/v1/inventory/events', { ...LIST_EVENTS, ...LONG }, async (request, reply) => {
     reply.header('Cache-Control', REVALIDATE);
-    return eventsAnswer(await calls.run('listEvents', 'REST', () => readListEvents(request.query)));
+    const decode = () => readListEvents(request.query);
+    return eventsAnswer(await calls.run('listEvents', 'REST', decode, { requestId: request.id }));
   });
 }
 
 function addMovement(app: FastifyInstance, calls: Calls, rpc: 'sell' | 'restock', message: string): void {
   const serve = async (request: FastifyRequest, reply: FastifyReply) => {
     const decode = () => readMovement(request.body, request.headers['idempotency-key']);
-    const response: SellResponse = await calls.run(rpc, 'REST', decode);
+    const response: SellResponse = await calls.run(rpc, 'REST', decode, { requestId: request.id });
     if (response.replayed) reply.header('Idempotent-Replayed', 'true');
     return movementAnswer(message, response);
   };
@@ -74,13 +86,18 @@ function addSync(app: FastifyInstance, calls: Calls): void {
       batch = readSync(request.body, request.headers['idempotency-key']);
       return batch;
     };
-    const response = await calls.run('apply', 'REST', decode).catch((error: unknown) => {
-      throw batch === undefined ? error : inRestNames(error, batch);
-    });
+    const response = await calls
+      .run('apply', 'REST', decode, { requestId: request.id })
+      .catch((error: unknown) => {
+        throw batch === undefined ? error : inRestNames(error, batch);
+      });
     return sendSync(reply, batch!, response);
   };
-  app.post('/api/v1/inventory/sync', SYNC, serve);
+  app.post('/api/v1/inventory/sync', { ...SYNC, ...LONG }, serve);
 }
+
+/** Of routes whose answers may be long; all others have no part in compression. */
+const LONG = { onSend: compressLongAnswer };
 
 /** Caches may keep the answer, and must ask before they use it. */
 const REVALIDATE = 'no-cache';

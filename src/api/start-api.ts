@@ -17,6 +17,8 @@ export interface ApiOptions {
   /** 0 takes a free one; so does `httpPort`. */
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Origins whose pages may call, exact. */
+  readonly corsOrigins: readonly string[];
   readonly ledger: Ledger;
   readonly reads: ReadPath;
   readonly health: Health;
@@ -39,7 +41,7 @@ export interface Api {
  * @throws Error with `code` EADDRINUSE and the address in its message where a port is taken; then none is left open.
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { host, grpcPort, httpPort, ledger, reads, metrics, logger } = options;
+  const { host, grpcPort, httpPort, corsOrigins, ledger, reads, metrics, logger } = options;
   const handlers = new InventoryHandlers({ ledger, reads, commandDecided: metrics.ledger.commandDecided });
   const calls = new Calls({ handlers, metrics: metrics.requests, logger });
   const readiness = new Readiness(options.health);
@@ -52,7 +54,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   try {
     const grpc = await startGrpcServer({ host, port: grpcPort, calls, services });
     try {
-      const http = await startHttpServer({ host, port: httpPort, calls, readiness });
+      const http = await startHttpServer({ host, port: httpPort, calls, readiness, corsOrigins, logger });
       const announceStop = () => {
         readiness.announceStop();
         health.refresh();

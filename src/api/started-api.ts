@@ -2,7 +2,7 @@ import { createTestDatabase } from '../dev/test-database.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
 import { Cluster } from '../postgres/cluster.js';
 import { ReadPath } from '../reads/read-path.js';
-import { createLogger } from '../telemetry/logger.js';
+import { createLogger, type Logger } from '../telemetry/logger.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { type Api, startApi } from './start-api.js';
 
@@ -20,7 +20,13 @@ export interface StartedApi {
 
 const POOL_LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
 
-export async function startTestApi(): Promise<StartedApi> {
+export interface TestApiOptions {
+  readonly corsOrigins?: readonly string[];
+  /** Gets the log, from debug on. */
+  readonly logger?: Logger;
+}
+
+export async function startTestApi({ corsOrigins = [], logger }: TestApiOptions = {}): Promise<StartedApi> {
   const database = await createTestDatabase();
   const cluster = new Cluster({
     urls: [database.url, database.replicaUrl],
@@ -47,7 +53,8 @@ export async function startTestApi(): Promise<StartedApi> {
     reads: new ReadPath(cluster, metrics.reads),
     health: { ready: () => health.ready, writable: () => health.writable },
     metrics,
-    logger: createLogger('silent'),
+    corsOrigins,
+    logger: logger ?? createLogger('silent'),
   });
   return {
     api,

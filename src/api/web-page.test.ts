@@ -93,5 +93,5 @@ test.each([
 
 test('another method is refused with those that are served', async () => {
   const { status, headers } = await ask('/', {}, 'POST');
-  expect([status, headers.allow]).toEqual([405, 'GET, HEAD']);
+  expect([status, headers.allow]).toEqual([405, 'GET, HEAD, OPTIONS']);
 });

@@ -4,6 +4,7 @@ import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { projectRoot } from '../project-root.js';
+import { addVary } from './compression.js';
 
 interface PageFile {
   readonly url: string;
@@ -64,9 +65,9 @@ function answer(file: PageFile, request: FastifyRequest, reply: FastifyReply): F
     'cross-origin-opener-policy': 'same-origin',
     etag: file.etag,
     'referrer-policy': 'no-referrer',
-    vary: 'Accept-Encoding',
     'x-content-type-options': 'nosniff',
   });
+  addVary(reply, 'Accept-Encoding');
   if (request.headers['if-none-match']?.includes(file.etag)) return reply.code(304).send();
   reply.type(file.type);
   if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return reply.send(file.bytes);
