@@ -30,22 +30,43 @@ const run = async (words: string[], environment: Record<string, string> = {}) =>
 };
 
 describe('help', () => {
-  test.each([[], ['get'], ['list'], ['sell'], ['restock'], ['events'], ['replay'], ['health'], ['apply']])(
-    'of "%s" has examples and exit codes',
-    async (...words) => {
-      const { code, out, err } = await run([...words, '--help']);
-      expect([code, err]).toEqual([0, '']);
-      expect(out).toContain(`Usage: npm run -s onhand -- ${words.join('')}`);
-      expect(out).toContain('Examples:\n  npm run -s onhand -- ');
-      expect(out).toMatch(/Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 /);
-      expect(out).toContain('--server <host:port>');
-    },
-  );
+  test.each([
+    [],
+    ['get'],
+    ['list'],
+    ['sell'],
+    ['restock'],
+    ['events'],
+    ['replay'],
+    ['health'],
+    ['apply'],
+    ['dev'],
+    ['dev', 'stop'],
+    ['completion'],
+  ])('of "%s" has examples and exit codes', async (...words) => {
+    const { code, out, err } = await run([...words, '--help']);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toContain(`Usage: npm run -s onhand -- ${words.join(' ')}`);
+    expect(out).toContain('Examples:\n  npm run -s onhand -- ');
+    expect(out).toMatch(/Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 /);
+    expect(out).toContain('--server <host:port>');
+  });
 
   test('is shown where no command is given, which is wrong usage', async () => {
     const { code, out, err } = await run([]);
     expect([code, out]).toEqual([2, '']);
     expect(err).toContain('Commands:');
+  });
+});
+
+describe('completion', () => {
+  test.each(['bash', 'zsh', 'fish'])('for %s names every command', async (shell) => {
+    const { code, out, err } = await run(['completion', shell]);
+    expect([code, err]).toEqual([0, '']);
+    for (const command of ['get', 'list', 'sell', 'restock', 'apply', 'events', 'replay', 'health', 'dev']) {
+      expect(out).toContain(command);
+    }
+    expect(out).toContain('onhand --');
   });
 });
 
@@ -65,6 +86,7 @@ describe('wrong usage', () => {
     [['apply', 'x', '--mode', 'all'], 'It must be atomic or independent.'],
     [['apply', 'x', '--resume', '--again'], 'Give --resume or --again, not both.'],
     [['apply', 'x', '--refused', 'x'], 'Give --refused a file of its own.'],
+    [['completion', 'csh'], 'Allowed choices are bash, zsh, fish.'],
     [['events'], "required option '--store <id>' not specified"],
     [['events', '--store', 'S', '--type', 'gift'], 'It must be sale, restock, return, count or waste.'],
     [['events', '--store', 'S', '--since', 'now'], 'It must be a time as in 2026-01-31T10:30:00Z'],

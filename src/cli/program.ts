@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { addApply } from './apply-command.js';
 import { addRestock, addSell } from './change-commands.js';
 import { CommandLine, type Environment, helpEnd } from './command-line.js';
+import { addCompletion } from './completion-command.js';
 import { addDev } from './dev-command.js';
 import { addEvents } from './events-command.js';
 import { EXIT, reportFailure } from './failure-report.js';
@@ -12,7 +13,18 @@ import type { SharedOptions } from './session.js';
 import type { Terminal } from './terminal.js';
 
 /** All commands, in the order in which help lists them. */
-const COMMANDS = [addGet, addList, addSell, addRestock, addApply, addEvents, addReplay, addHealth, addDev];
+const COMMANDS = [
+  addGet,
+  addList,
+  addSell,
+  addRestock,
+  addApply,
+  addEvents,
+  addReplay,
+  addHealth,
+  addDev,
+  addCompletion,
+];
 
 /**
  * Runs one command line.
