@@ -32,6 +32,14 @@ export const CHROMIUM: OptionalProgram = {
   requiredBy: 'ONHAND_TEST_REQUIRE_BROWSER',
 };
 
+export const CURL: OptionalProgram = {
+  title: 'curl',
+  names: ['curl'],
+  debianPackage: 'curl',
+  givenIn: 'ONHAND_TEST_CURL',
+  requiredBy: 'ONHAND_TEST_REQUIRE_CURL',
+};
+
 const aptTimeoutMs = 600_000;
 const usualFolders = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/opt/homebrew/bin'];
 

@@ -6,7 +6,14 @@ import { migrate } from '../postgres/migrate.js';
 import { projectRoot } from '../project-root.js';
 import { CoverageRun } from './coverage.js';
 import { whenNpmIsGone } from './npm-parent.js';
-import { absenceOf, CHROMIUM, findOrInstall, type OptionalProgram, REDIS } from './optional-programs.js';
+import {
+  absenceOf,
+  CHROMIUM,
+  CURL,
+  findOrInstall,
+  type OptionalProgram,
+  REDIS,
+} from './optional-programs.js';
 import { countLeftOut, type JestReport } from './optional-tests.js';
 import { withConnection } from './postgres-session.js';
 import { bold, complain, messageOf, say } from './terminal.js';
@@ -58,7 +65,7 @@ async function main(): Promise<number> {
 type FoundPrograms = ReadonlyMap<OptionalProgram, string | undefined>;
 
 function findOptionalPrograms(): FoundPrograms {
-  const found = new Map([REDIS, CHROMIUM].map((program) => [program, findOrInstall(program)]));
+  const found = new Map([REDIS, CHROMIUM, CURL].map((program) => [program, findOrInstall(program)]));
   for (const [program, path] of found) {
     if (path !== undefined || process.env[program.requiredBy] !== '1') continue;
     throw new Error(`${program.requiredBy}=1, and ${absenceOf(program)}: install one.`);
@@ -126,6 +133,7 @@ async function runJest(
         ONHAND_TEST_REPLICA_URL: servers.replica.url('postgres'),
         [REDIS.givenIn]: servers.redis?.url ?? '',
         [CHROMIUM.givenIn]: programs.get(CHROMIUM) ?? '',
+        [CURL.givenIn]: programs.get(CURL) ?? '',
         ...coverage?.environment(),
       },
     },
