@@ -39,6 +39,9 @@ export function App() {
         {store === '' && product !== '' && <StoreList {...shared} />}
         {store === '' && product === '' && <StorePicker {...shared} />}
       </main>
+      <footer class="bottom">
+        For programs: <a href="/swagger-ui.html">REST</a>, gRPC, Connect.
+      </footer>
     </>
   );
 }
