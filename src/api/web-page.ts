@@ -4,6 +4,7 @@ import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { projectRoot } from '../project-root.js';
+import { preferredEncoding } from './accept-header.js';
 import { addVary } from './compression.js';
 
 interface PageFile {
@@ -70,6 +71,7 @@ function answer(file: PageFile, request: FastifyRequest, reply: FastifyReply): F
   addVary(reply, 'Accept-Encoding');
   if (request.headers['if-none-match']?.includes(file.etag)) return reply.code(304).send();
   reply.type(file.type);
-  if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return reply.send(file.bytes);
-  return reply.header('content-encoding', 'gzip').send(file.gzipped);
+  const encoding = preferredEncoding(request.headers['accept-encoding'], ['gzip']);
+  if (encoding === undefined) return reply.send(file.bytes);
+  return reply.header('content-encoding', encoding).send(file.gzipped);
 }
