@@ -10,15 +10,15 @@ import {
   refusalRepeated,
 } from './scenarios/repeats.js';
 import { lastUnits, twoHundredSales } from './scenarios/sales.js';
-import { TwoServices } from './two-services.js';
+import { Services } from './services.js';
 
 let database: TestDatabase;
-let services: TwoServices;
+let services: Services;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   await installGate(database.url);
-  services = await TwoServices.start(database.url);
+  services = await Services.start(database.url, 2);
 }, 60_000);
 
 afterAll(async () => {

@@ -13,7 +13,7 @@ import {
 } from './scenarios/repeats.js';
 import { lastUnits } from './scenarios/sales.js';
 import type { Scenario } from './scenarios/scenario.js';
-import { TwoServices } from './two-services.js';
+import { Services } from './services.js';
 
 /** A mechanism, the service without it, and the scenario that shows it, by what is then seen. */
 interface Row {
@@ -143,7 +143,10 @@ const ENVIRONMENT = { ONHAND_LANES: '1', NODE_V8_COVERAGE: '' };
 
 async function seenOf(scenario: Scenario, database: TestDatabase, mutant?: Mutant): Promise<object> {
   const imports = mutant === undefined ? [] : [importOf(mutant)];
-  const services = await TwoServices.start(database.url, { environment: ENVIRONMENT, imports });
+  const services = await Services.start(database.url, scenario.processes, {
+    environment: ENVIRONMENT,
+    imports,
+  });
   try {
     return await scenario.run(services);
   } finally {
@@ -164,10 +167,10 @@ describe('with the database as it is', () => {
   });
 
   describe('the service as it is', () => {
-    let services: TwoServices;
+    let services: Services;
 
     beforeAll(async () => {
-      services = await TwoServices.start(database.url, { environment: ENVIRONMENT });
+      services = await Services.start(database.url, 2, { environment: ENVIRONMENT });
     }, 60_000);
 
     afterAll(async () => {

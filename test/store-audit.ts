@@ -2,6 +2,7 @@ import { withConnection } from '../src/dev/postgres-session.js';
 
 /** One stock beside what its events come to. */
 export interface AuditedStock {
+  readonly storeId: string;
   readonly productId: string;
   readonly net: number;
   readonly version: number;
@@ -11,29 +12,27 @@ export interface AuditedStock {
   readonly changes: number;
   readonly versions: number;
   readonly lastVersion: number;
-  readonly refusals: number;
   readonly sales: number;
 }
 
 const AUDIT = `
-  SELECT coalesce(s.product_id, e.product_id) AS "productId", coalesce(net, 0) AS net,
+  SELECT store_id AS "storeId", product_id AS "productId", coalesce(net, 0) AS net,
     coalesce(s.version, 0)::integer AS version, coalesce(deltas, 0)::integer AS deltas,
     coalesce(changes, 0)::integer AS changes, coalesce(versions, 0)::integer AS versions,
-    coalesce("lastVersion", 0)::integer AS "lastVersion", coalesce(refusals, 0)::integer AS refusals, coalesce(sales, 0)::integer AS sales
-  FROM (SELECT * FROM stock WHERE store_id = $1) s
+    coalesce("lastVersion", 0)::integer AS "lastVersion", coalesce(sales, 0)::integer AS sales
+  FROM (SELECT * FROM stock WHERE store_id = coalesce($1, store_id) AND version > 0) s
   FULL JOIN (
-    SELECT product_id, sum(applied_delta) AS deltas,
+    SELECT store_id, product_id, sum(applied_delta) AS deltas,
       count(*) FILTER (WHERE status = 'SUCCESS') AS changes,
       count(DISTINCT version) FILTER (WHERE status = 'SUCCESS') AS versions,
       max(version) FILTER (WHERE status = 'SUCCESS') AS "lastVersion",
-      count(*) FILTER (WHERE status = 'FAILED') AS refusals,
       count(*) FILTER (WHERE type = 'SALE') AS sales
-    FROM event_log WHERE store_id = $1 GROUP BY product_id
-  ) e ON e.product_id = s.product_id
-  ORDER BY 1`;
+    FROM event_log WHERE store_id = coalesce($1, store_id) GROUP BY store_id, product_id
+  ) e USING (store_id, product_id)
+  ORDER BY 1, 2`;
 
-/** The stocks of a store, by product. */
-export async function auditStore(databaseUrl: string, storeId: string): Promise<AuditedStock[]> {
+/** The stocks of a store, or of all, in the order of their ids. */
+export async function auditStocks(databaseUrl: string, storeId?: string): Promise<AuditedStock[]> {
   const { rows } = await withConnection(databaseUrl, (client) =>
     client.query<AuditedStock>(AUDIT, [storeId]),
   );

@@ -1,14 +1,14 @@
 import type { LoadHook } from 'node:module';
 import type { MutatedSource } from './loader.js';
 
-let mutated: MutatedSource;
+const sources = new Map<string, string>();
 
-/** What Node calls with the data of register(). */
-export function initialize(data: MutatedSource): void {
-  mutated = data;
+/** What Node calls with the data of each register(). */
+export function initialize({ url, source }: MutatedSource): void {
+  sources.set(url, source);
 }
 
-export const load: LoadHook = (url, context, nextLoad) =>
-  url === mutated.url
-    ? { format: 'module', source: mutated.source, shortCircuit: true }
-    : nextLoad(url, context);
+export const load: LoadHook = (url, context, nextLoad) => {
+  const source = sources.get(url);
+  return source === undefined ? nextLoad(url, context) : { format: 'module', source, shortCircuit: true };
+};

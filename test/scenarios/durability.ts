@@ -5,6 +5,7 @@ import { restock, type Scenario, sell, storeWith } from './scenario.js';
 
 export const killedBeforeCommit: Scenario = {
   title: 'a process that is killed while its transaction has not committed',
+  processes: 1,
   expected: {
     acknowledged: 0,
     answer: 'UNAVAILABLE',
@@ -48,6 +49,7 @@ const POISON = `
 
 export const failedWrite: Scenario = {
   title: 'a command that the database refuses, in a batch with others',
+  processes: 1,
   expected: {
     answers: ['', 'INTERNAL', ''],
     acknowledgedWithoutEvent: 0,
@@ -77,6 +79,7 @@ export const failedWrite: Scenario = {
 
 export const lateCommand: Scenario = {
   title: 'a command whose deadline passes while it waits',
+  processes: 1,
   expected: { answer: 'DEADLINE_EXCEEDED', events: 0, quantity: 8 },
   async run(services) {
     const storeId = await storeWith(services, 10);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Answer, tally } from '../commands.js';
+import type { Services } from '../services.js';
 import { addsUp } from '../store-audit.js';
-import type { TwoServices } from '../two-services.js';
 import { restock, type Scenario, sell, storeWith } from './scenario.js';
 
 /** What is seen of commands with the same event id. */
@@ -18,7 +18,7 @@ const outcomesOf = (answers: readonly Answer[]): number =>
   new Set(answers.map((answer) => JSON.stringify({ ...answer, replayed: undefined }))).size;
 
 async function seen(
-  services: TwoServices,
+  services: Services,
   storeId: string,
   eventId: string,
   answers: readonly Answer[],
@@ -34,6 +34,7 @@ async function seen(
 
 export const oneIdInTwoProcesses: Scenario<Repeated & { collisions: number }> = {
   title: 'one event id five times at once, in two processes',
+  processes: 2,
   expected: { answers: { accepted: 5 }, replayed: 4, outcomes: 1, events: 1, addsUp: true, collisions: 0 },
   async run(services) {
     const storeId = await storeWith(services, 10);
@@ -56,6 +57,7 @@ export const oneIdInTwoProcesses: Scenario<Repeated & { collisions: number }> = 
 
 export const oneIdInOneBatch: Scenario<Repeated> = {
   title: 'one event id three times in one batch',
+  processes: 1,
   expected: { answers: { accepted: 3 }, replayed: 2, outcomes: 1, events: 1, addsUp: true },
   async run(services) {
     const storeId = await storeWith(services, 10);
@@ -75,6 +77,7 @@ export const oneIdInOneBatch: Scenario<Repeated> = {
 
 export const oneIdForTwoProducts: Scenario<Repeated> = {
   title: 'one event id at once for two products, in two processes',
+  processes: 2,
   expected: {
     answers: { accepted: 1, EVENT_ID_REUSED: 1 },
     replayed: 0,
@@ -100,6 +103,7 @@ export const oneIdForTwoProducts: Scenario<Repeated> = {
 
 export const anotherPayload: Scenario<Repeated> = {
   title: 'an event id that comes again with another quantity, product or type',
+  processes: 2,
   expected: {
     answers: { accepted: 1, EVENT_ID_REUSED: 3 },
     replayed: 0,
@@ -122,6 +126,7 @@ export const anotherPayload: Scenario<Repeated> = {
 
 export const refusalRepeated: Scenario<Repeated> = {
   title: 'a refused sale that comes again after a restock',
+  processes: 2,
   expected: { answers: { INSUFFICIENT_STOCK: 2 }, replayed: 1, outcomes: 1, events: 1, addsUp: true },
   async run(services) {
     const storeId = await storeWith(services, 2);

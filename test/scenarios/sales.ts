@@ -13,6 +13,7 @@ interface Sold {
 
 export const twoHundredSales: Scenario<Sold> = {
   title: '200 sales at once of a stock of 50, over all transports, through two processes',
+  processes: 2,
   expected: {
     answers: { accepted: 50, INSUFFICIENT_STOCK: 150 },
     quantity: 0,
@@ -38,6 +39,7 @@ export const twoHundredSales: Scenario<Sold> = {
 
 export const lastUnits: Scenario<Sold> = {
   title: 'sales of the last units that meet, in two processes and in one batch',
+  processes: 2,
   expected: { answers: { accepted: 3, INSUFFICIENT_STOCK: 3 }, quantity: 0, sales: 6, addsUp: true },
   async run(services) {
     const storeId = await storeWith(services, 3);

@@ -4,10 +4,10 @@ import { withConnection } from '../src/dev/postgres-session.js';
 import { type Answer, type Command, send } from './commands.js';
 import { ClosedGate } from './gate.js';
 import { type ServiceOptions, type ServiceProcess, startService } from './service-process.js';
-import { type AuditedStock, auditStore } from './store-audit.js';
+import { type AuditedStock, auditStocks } from './store-audit.js';
 import { until } from './until.js';
 
-/** Which of the two processes. */
+/** Which of the processes. */
 export type Which = 0 | 1;
 
 interface Running {
@@ -15,21 +15,26 @@ interface Running {
   readonly callers: Callers;
 }
 
-/** Two service processes on one database. */
-export class TwoServices {
+/** Service processes on one database. */
+export class Services {
   private constructor(
     readonly databaseUrl: string,
     private readonly options: Partial<ServiceOptions>,
-    private readonly running: [Running, Running],
+    private readonly running: Running[],
   ) {}
 
-  static async start(databaseUrl: string, options: Partial<ServiceOptions> = {}): Promise<TwoServices> {
-    const starts = await Promise.allSettled([run(databaseUrl, options), run(databaseUrl, options)]);
-    const [first, second] = starts.map((start) => (start.status === 'fulfilled' ? start.value : undefined));
-    if (first !== undefined && second !== undefined)
-      return new TwoServices(databaseUrl, options, [first, second]);
-    await Promise.all([first, second].map((each) => each && end(each)));
-    throw starts.find((start) => start.status === 'rejected')?.reason;
+  static async start(
+    databaseUrl: string,
+    count: 1 | 2,
+    options: Partial<ServiceOptions> = {},
+  ): Promise<Services> {
+    const starts = Array.from({ length: count }, () => run(databaseUrl, options));
+    const settled = await Promise.allSettled(starts);
+    const running = settled.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+    const services = new Services(databaseUrl, options, running);
+    if (running.length === count) return services;
+    await services.stop();
+    throw settled.find((start) => start.status === 'rejected')?.reason;
   }
 
   async stop(): Promise<void> {
@@ -37,22 +42,22 @@ export class TwoServices {
   }
 
   async kill9(which: Which): Promise<void> {
-    await this.running[which].process.kill9();
+    await this.#at(which).process.kill9();
   }
 
   /** Starts it again, after it was killed. */
   async restart(which: Which): Promise<void> {
-    await end(this.running[which]);
+    await end(this.#at(which));
     this.running[which] = await run(this.databaseUrl, this.options);
   }
 
   send(which: Which, command: Command, transport: Transport = 'GRPC', timeoutMs?: number): Promise<Answer> {
-    return send(this.running[which].callers, transport, command, timeoutMs);
+    return send(this.#at(which).callers, transport, command, timeoutMs);
   }
 
   /** A read, answered after everything that the process has answered before on this connection. */
   async roundTrip(which: Which): Promise<void> {
-    await this.running[which].callers.overGrpc('Get', {
+    await this.#at(which).callers.overGrpc('Get', {
       ...{ storeId: 'none', productId: 'none', consistency: 0, minVersion: 0n },
     });
   }
@@ -83,15 +88,15 @@ export class TwoServices {
     return await this.#metric(which, 'onhand_requests_total', labels);
   }
 
-  /** Transactions of both processes that had to be run again because an event id was taken meanwhile. */
+  /** Transactions of two processes that had to be run again because an event id was taken meanwhile. */
   async collisions(): Promise<number> {
     const of = (which: Which) =>
       this.#metric(which, 'onhand_ledger_retries_total', { cause: 'EVENT_ID_TAKEN' });
     return (await of(0)) + (await of(1));
   }
 
-  async audit(storeId: string): Promise<AuditedStock[]> {
-    return await auditStore(this.databaseUrl, storeId);
+  async audit(storeId?: string): Promise<AuditedStock[]> {
+    return await auditStocks(this.databaseUrl, storeId);
   }
 
   /** Events with this id, in all stores. */
@@ -102,9 +107,15 @@ export class TwoServices {
     return rowCount ?? 0;
   }
 
+  #at(which: Which): Running {
+    const running = this.running[which];
+    if (running === undefined) throw new Error(`There is no process ${which}.`);
+    return running;
+  }
+
   /** The sum of the values that have these labels; 0 where there are none yet. */
   async #metric(which: Which, name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-    const text = await (await fetch(this.running[which].process.metricsUrl)).text();
+    const text = await (await fetch(this.#at(which).process.metricsUrl)).text();
     return text
       .split('\n')
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
