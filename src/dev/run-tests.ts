@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   const wanted = parse(process.argv.slice(2));
   const programs = findOptionalPrograms();
   const interruption = new Interruption();
-  const servers = await startThrowawayServers(programs.get(REDIS));
+  const servers = await startThrowawayServers({ redisProgram: programs.get(REDIS) });
   try {
     await makeTemplate(servers);
     interruption.refuseToGoOn();

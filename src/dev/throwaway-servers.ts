@@ -20,11 +20,19 @@ export interface ThrowawayServers {
   stop(): Promise<void>;
 }
 
+export interface ThrowawayOptions {
+  /** Without it there is no Redis. */
+  readonly redisProgram?: string | undefined;
+  /** Of both PostgreSQL servers, instead of those of production. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /**
  * Starts a primary, a replica and, where a program for it is given, Redis. PostgreSQL writes as durably as in production.
  * What a killed earlier run left behind is removed first.
  */
-export async function startThrowawayServers(redisProgram?: string): Promise<ThrowawayServers> {
+export async function startThrowawayServers(options: ThrowawayOptions = {}): Promise<ThrowawayServers> {
+  const { redisProgram, settings } = options;
   const { account } = findPostgresBinaries();
   const parent = reachableFolder(account, tmpdir(), 'tmp');
   await removeLeftovers(parent);
@@ -32,7 +40,11 @@ export async function startThrowawayServers(redisProgram?: string): Promise<Thro
   chmodSync(folder, 0o755);
   const registry = new ProcessRegistry(join(folder, 'run'));
   registry.claim('owner', 'tests');
-  const noted = (name: string) => ({ onSpawn: (pid: number) => registry.record(name, pid, name) });
+  const common = (name: string) => ({
+    dataDir: join(folder, name),
+    port: 0,
+    onSpawn: (pid: number) => registry.record(name, pid, name),
+  });
   const started: { stop(): Promise<void> }[] = [];
   const stop = async () => {
     for (const server of started.splice(0).reverse()) await server.stop();
@@ -43,14 +55,14 @@ export async function startThrowawayServers(redisProgram?: string): Promise<Thro
     return server;
   };
   try {
-    const primary = keep(
-      await startPrimary({ dataDir: join(folder, 'primary'), port: 0, ...noted('primary') }),
+    const primary = keep(await startPrimary({ ...common('primary'), settings }));
+    const replica = keep(
+      await startReplica({ primary, slotName: 'replica_1', ...common('replica'), settings }),
     );
-    const copy = { dataDir: join(folder, 'replica'), port: 0, slotName: 'replica_1', ...noted('replica') };
-    const replica = keep(await startReplica({ primary, ...copy }));
-    const cache = { dataDir: join(folder, 'redis'), port: 0, ...noted('redis') };
     const redis =
-      redisProgram === undefined ? undefined : keep(await startRedis({ program: redisProgram, ...cache }));
+      redisProgram === undefined
+        ? undefined
+        : keep(await startRedis({ program: redisProgram, ...common('redis') }));
     return { folder, primary, replica, redis, stop };
   } catch (error) {
     await stop();

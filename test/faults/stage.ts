@@ -1,0 +1,71 @@
+import { expect } from '@jest/globals';
+import { withConnection } from '../../src/dev/postgres-session.js';
+import { isAlive } from '../../src/dev/process-registry.js';
+import { createTestDatabase, type TestDatabase } from '../../src/dev/test-database.js';
+import type { LoadPlan } from '../load/load-plan.js';
+import { LoadProcess } from '../load/load-process.js';
+import { type ServiceOptions, type ServiceProcess, startService } from '../service-process.js';
+import { OwnServers } from './own-servers.js';
+import { PostgresProxy } from './postgres-proxy.js';
+
+const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes'];
+
+/** What one fault test puts up: taken down in reverse order, whatever happened. */
+export class Stage {
+  readonly #removals: (() => Promise<unknown>)[] = [];
+  readonly #services: ServiceProcess[] = [];
+
+  /** Takes this down with the rest. */
+  keep<T>(thing: T, remove: (thing: T) => Promise<unknown>): T {
+    this.#removals.push(() => remove(thing));
+    return thing;
+  }
+
+  /** An empty database on the servers of the test run. */
+  async database(): Promise<TestDatabase> {
+    const database = this.keep(await createTestDatabase(), (one) => one.drop());
+    await expectDurable(database.url);
+    return database;
+  }
+
+  /** A primary and a replica of the test's own. */
+  async servers(settings?: Readonly<Record<string, string>>): Promise<OwnServers> {
+    const servers = this.keep(await OwnServers.start(settings), (one) => one.stop());
+    await expectDurable(servers.databaseUrl);
+    return servers;
+  }
+
+  async proxy(databaseUrl: string): Promise<PostgresProxy> {
+    return this.keep(await PostgresProxy.start(databaseUrl), (proxy) => proxy.stop());
+  }
+
+  async service(options: ServiceOptions): Promise<ServiceProcess> {
+    const service = this.keep(await startService(options), (one) => one.kill9());
+    this.#services.push(service);
+    return service;
+  }
+
+  load(plan: LoadPlan): LoadProcess {
+    return this.keep(new LoadProcess(plan), (load) => load.remove());
+  }
+
+  /** Every service that was started still runs, as the same process, and stops in good order. */
+  async expectServicesAlive(): Promise<void> {
+    expect(this.#services.map(({ pid }) => isAlive(pid))).toEqual(this.#services.map(() => true));
+    for (const service of this.#services.splice(0)) expect(await service.stop()).toBe(0);
+  }
+
+  async clear(): Promise<void> {
+    for (const remove of this.#removals.splice(0).reverse()) await remove();
+  }
+}
+
+/** A test of lost writes is worth nothing on a server that may lose them by its settings. */
+export async function expectDurable(databaseUrl: string): Promise<void> {
+  const { rows } = await withConnection(databaseUrl, (client) =>
+    client.query('SELECT name, setting FROM pg_settings WHERE name = ANY ($1)', [DURABLE]),
+  );
+  expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual(
+    Object.fromEntries(DURABLE.map((name) => [name, 'on'])),
+  );
+}
