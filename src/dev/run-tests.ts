@@ -113,7 +113,10 @@ async function runJest(
   wanted: Wanted,
   { servers, programs, results, coverage, interruption }: JestRun,
 ): Promise<number> {
-  const tier = wanted.faults ? ['--testMatch=**/*.faults.ts', `--testTimeout=${faultsTimeoutMs}`] : [];
+  // One after the other: each has servers of its own, and bounds on time.
+  const tier = wanted.faults
+    ? ['--testMatch=**/*.faults.ts', `--testTimeout=${faultsTimeoutMs}`, '--maxWorkers=1']
+    : [];
   const jest = spawn(
     process.execPath,
     [

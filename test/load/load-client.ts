@@ -3,23 +3,13 @@ import type { InventoryServiceClient } from '../../src/gen/grpc/inventory/v1/inv
 import { JournalWriter, monotonicMs } from './journal.js';
 import { type Call, callAt, type LoadPlan } from './load-plan.js';
 import { type Answer, connect, perform } from './service-calls.js';
+import { noTotals } from './totals.js';
 
 /**
  * The load client: a process of its own, which goes on whatever happens to the service and writes every attempt and
  * every answer into its journal. Arguments: the plan as JSON, and the journal's path. It tells its parent how far it is,
  * stops when told to (or when the plan's time is over), waits for the last answers, and ends.
  */
-
-/** How far a client is. */
-export interface Totals {
-  sent: number;
-  accepted: number;
-  refused: number;
-  /** Calls given up after the last try. */
-  failed: number;
-  /** Tries that failed, given up or not. */
-  failedTries: number;
-}
 
 const PROGRESS_EVERY_MS = 50;
 const TICK_MS = 5;
@@ -29,7 +19,7 @@ const MAY_PASS = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTE
 
 class LoadRun {
   readonly #clients: InventoryServiceClient[][];
-  readonly totals: Totals = { sent: 0, accepted: 0, refused: 0, failed: 0, failedTries: 0 };
+  readonly totals = noTotals();
   readonly #endMs: number;
   #next = 0;
   #stopped = false;
@@ -113,6 +103,9 @@ class LoadRun {
     if ('failure' in answer) {
       this.journal.write({ failed: monotonicMs(), call, failure: answer.failure });
       this.totals.failedTries++;
+      const { code, reason } = answer.failure;
+      const name = `${code} ${reason}`.trim();
+      this.totals.failures[name] = (this.totals.failures[name] ?? 0) + 1;
       return;
     }
     this.journal.write({ answered: monotonicMs(), call, results: answer.results });

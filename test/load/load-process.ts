@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import { poll } from '../../src/dev/poll.js';
 import { projectRoot } from '../../src/project-root.js';
 import { type RecordedCall, readJournal } from './journal.js';
-import type { Totals } from './load-client.js';
+
 import type { LoadPlan } from './load-plan.js';
+import { noTotals, type Totals } from './totals.js';
 
 /** A load client that runs. */
 export class LoadProcess {
   readonly #folder = mkdtempSync(join(tmpdir(), 'onhand-load-'));
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
-  #totals: Totals = { sent: 0, accepted: 0, refused: 0, failed: 0, failedTries: 0 };
+  #totals = noTotals();
 
   constructor(plan: LoadPlan) {
     this.#child = fork(join(projectRoot(), 'dist/test/load/load-client.js'), [
