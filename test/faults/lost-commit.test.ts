@@ -38,7 +38,7 @@ test('a connection that breaks as COMMIT is answered loses nothing, doubles noth
   const proxy = await stage.proxy(database.url);
   const service = await stage.service({ databaseUrl: proxy.url(database.url) });
   const load = stage.load({ ...PLAN, addresses: [service.grpcAddress] });
-  await load.untilAcceptedMore(200, 30_000);
+  await load.untilAcceptedMore(200, 60_000);
 
   const cut: ReadonlySet<string>[] = [];
   let next = proxy.counts.commits;
@@ -51,7 +51,7 @@ test('a connection that breaks as COMMIT is answered loses nothing, doubles noth
     },
   };
   await poll(() => (cut.length === CUTS ? true : undefined), 60_000);
-  await load.untilAcceptedMore(200, 30_000);
+  await load.untilAcceptedMore(200, 60_000);
   const calls = await load.stop();
 
   expect(cut).toHaveLength(CUTS);
@@ -61,4 +61,4 @@ test('a connection that breaks as COMMIT is answered loses nothing, doubles noth
   expect(settled / CUTS).toBeGreaterThanOrEqual(0.95);
   expect(await audit(database.url, calls)).toMatchObject({ problems: [] });
   await stage.expectServicesAlive();
-}, 150_000);
+}, 240_000);
