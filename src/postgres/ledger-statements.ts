@@ -152,8 +152,9 @@ export async function writeAndCommit(
   nowUs: number,
 ): Promise<CommitAnswer> {
   let warned = false;
-  const onNotice = ({ severity }: { severity?: string | undefined }) => {
-    warned ||= severity === 'WARNING';
+  // By its SQLSTATE: the word WARNING is in the server's language. 00000 is a notice, all others warn.
+  const onNotice = ({ code }: { code?: string | undefined }) => {
+    warned ||= code !== '00000';
   };
   client.on('notice', onNotice);
   try {

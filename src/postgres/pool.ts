@@ -33,6 +33,12 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   role: APP_ROLE,
   TimeZone: 'UTC',
   DateStyle: 'ISO',
+  // What is acknowledged is on disk, and on a synchronous standby where there is one.
+  synchronous_commit: 'on',
+  // Each statement sees what was committed before it, not before its transaction: the ledger reads after its locks.
+  default_transaction_isolation: 'read committed',
+  // A COMMIT that no standby confirmed comes with a warning, which must reach us.
+  client_min_messages: 'warning',
   statement_timeout: '2000',
   lock_timeout: '500',
   idle_in_transaction_session_timeout: '1000',
@@ -101,7 +107,9 @@ function withSettings(
   const parsed = new URL(url);
   const own = parsed.searchParams.get('options') ?? '';
   parsed.searchParams.delete('options');
-  const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  const flags = Object.entries(settings).map(
+    ([name, value]) => `-c ${name}=${value.replace(/[ \\]/g, '\\$&')}`,
+  );
   return { connectionString: parsed.toString(), settings: [...flags, own].join(' ').trim() };
 }
 
