@@ -1,9 +1,17 @@
+import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 
-/** A TCP port on the loopback interface that nobody uses right now. Another process may take it before the caller does. */
+/** Operating systems give higher ports to outgoing connections, any of which could take one before its server starts. */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 32_767;
+
+/** A TCP port on the loopback interface that nobody uses right now, at random, so that two who ask get two. */
 export async function freePort(): Promise<number> {
-  return await listenOnce('127.0.0.1', 0);
+  for (;;) {
+    const port = randomInt(FIRST_PORT, LAST_PORT);
+    if (await isPortFree('127.0.0.1', port)) return port;
+  }
 }
 
 /** Whether a server could listen there. */
@@ -17,15 +25,11 @@ export async function isPortFree(host: string, port: number): Promise<boolean> {
   }
 }
 
-function listenOnce(host: string, port: number): Promise<number> {
+function listenOnce(host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen({ host, port }, () => {
-      const address = server.address();
-      const chosen = typeof address === 'object' && address !== null ? address.port : port;
-      server.close(() => resolve(chosen));
-    });
+    server.listen({ host, port }, () => server.close(() => resolve()));
   });
 }
 
