@@ -58,7 +58,7 @@ export class EnvironmentStarter {
   }
 
   #folder(): string {
-    const parent = reachableFolder(findPostgresBinaries().account, tmpdir(), 'tmp');
+    const parent = reachableFolder(findPostgresBinaries().account, tmpdir());
     const folder = mkdtempSync(join(parent, FOLDER_PREFIX));
     chmodSync(folder, 0o755);
     this.#stops.push(() => rmSync(folder, { recursive: true, force: true }));

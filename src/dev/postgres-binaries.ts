@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { projectRoot } from '../project-root.js';
-import { folderOutsideTheProject, makePassableFolder, serverAccount } from './server-account.js';
+import { folderInsteadOf, makePassableFolder, serverAccount } from './server-account.js';
 import { type Account, plainEnvironment } from './server-process.js';
 import { messageOf, say } from './terminal.js';
 
@@ -95,7 +95,7 @@ function copyOutsideTheProject(packageFolder: string, account: Account): string 
   const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as {
     version: string;
   };
-  const outside = folderOutsideTheProject();
+  const outside = folderInsteadOf(projectRoot());
   const copy = join(outside, `postgresql-${version}`);
   if (existsSync(copy)) return copy;
   say(`The user ${account.name} cannot reach ${packageFolder}: PostgreSQL is copied to ${copy}.`);

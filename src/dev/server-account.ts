@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { projectRoot } from '../project-root.js';
+import { basename, dirname, join } from 'node:path';
 import type { Account } from './server-process.js';
 import { say } from './terminal.js';
 
@@ -59,23 +58,19 @@ export function makePassableFolder(folder: string): void {
 }
 
 /**
- * Where the account's files of this project go when it cannot reach the project itself (root's home is closed to it).
- * One folder per project folder.
+ * Where the account's files go when it cannot reach the place that is meant for them (root's home is closed to it): a
+ * folder of its own for each place, so that two projects, or two data folders of one, do not share it.
  */
-export function folderOutsideTheProject(): string {
-  const hash = createHash('sha256').update(projectRoot()).digest('hex').slice(0, 12);
+export function folderInsteadOf(place: string): string {
+  const hash = createHash('sha256').update(place).digest('hex').slice(0, 12);
   return join('/var/lib/onhand', hash);
 }
 
-/** The preferred folder, or where the account cannot reach it one outside the project; it exists afterwards. */
-export function reachableFolder(
-  account: Account | undefined,
-  preferred: string,
-  fallbackName: string,
-): string {
+/** The preferred folder, or where the account cannot reach it one of the same name elsewhere; it exists afterwards. */
+export function reachableFolder(account: Account | undefined, preferred: string): string {
   makePassableFolder(preferred);
   if (canEnter(account, preferred)) return preferred;
-  const fallback = join(folderOutsideTheProject(), fallbackName);
+  const fallback = join(folderInsteadOf(dirname(preferred)), basename(preferred));
   makePassableFolder(dirname(dirname(fallback)));
   makePassableFolder(dirname(fallback));
   makePassableFolder(fallback);

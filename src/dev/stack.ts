@@ -197,7 +197,7 @@ export class Stack {
 function placePostgres(dataDir: string): string {
   const { account } = findPostgresBinaries();
   const preferred = join(dataDir, 'postgres');
-  const folder = reachableFolder(account, preferred, 'postgres');
+  const folder = reachableFolder(account, preferred);
   if (folder !== preferred) {
     say(`The user ${account?.name} cannot reach ${dirname(preferred)}: the databases are in ${folder}.`);
   }

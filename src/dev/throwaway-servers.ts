@@ -34,7 +34,7 @@ export interface ThrowawayOptions {
 export async function startThrowawayServers(options: ThrowawayOptions = {}): Promise<ThrowawayServers> {
   const { redisProgram, settings } = options;
   const { account } = findPostgresBinaries();
-  const parent = reachableFolder(account, tmpdir(), 'tmp');
+  const parent = reachableFolder(account, tmpdir());
   await removeLeftovers(parent);
   const folder = mkdtempSync(join(parent, folderPrefix));
   chmodSync(folder, 0o755);
