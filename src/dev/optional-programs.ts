@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, chmodSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { say } from './terminal.js';
 
@@ -9,6 +9,8 @@ export interface OptionalProgram {
   readonly title: string;
   /** Its names on PATH, the preferred one first. */
   readonly names: readonly string[];
+  /** Where else it may be; a `*` stands for any version. */
+  readonly folders?: readonly string[];
   readonly debianPackage: string;
   /** The variable that tells a test how to reach it. */
   readonly givenIn: string;
@@ -40,12 +42,22 @@ export const CURL: OptionalProgram = {
   requiredBy: 'ONHAND_TEST_REQUIRE_CURL',
 };
 
+/** What a distribution packages, beside the newer one of the npm packages. */
+export const DISTRIBUTION_POSTGRES: OptionalProgram = {
+  title: "distribution's PostgreSQL",
+  names: ['initdb'],
+  folders: ['/usr/lib/postgresql/*/bin'],
+  debianPackage: 'postgresql',
+  givenIn: 'ONHAND_TEST_POSTGRES',
+  requiredBy: 'ONHAND_TEST_REQUIRE_POSTGRES',
+};
+
 const aptTimeoutMs = 600_000;
 const usualFolders = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/opt/homebrew/bin'];
 
 /** The path of a program on this machine, or undefined where there is none. */
-export function findProgram({ names }: OptionalProgram): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...usualFolders];
+export function findProgram({ names, folders: own = [] }: OptionalProgram): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...usualFolders, ...own.flatMap(versions)];
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
 }
 
@@ -62,6 +74,13 @@ export function findOrInstall(program: OptionalProgram): string | undefined {
 
 /** Why the tests that need this program cannot run. */
 export const absenceOf = ({ names }: OptionalProgram): string => `there is no ${names.join(' or ')} on PATH`;
+
+/** The folders that a path with a `*` in it stands for. */
+function versions(path: string): string[] {
+  const [parent = '', rest] = path.split('*');
+  if (rest === undefined) return [path];
+  return existsSync(parent) ? readdirSync(parent).map((version) => `${parent}${version}${rest}`) : [];
+}
 
 function isExecutable(path: string): boolean {
   try {

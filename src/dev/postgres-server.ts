@@ -19,7 +19,7 @@ export interface PrimaryOptions extends Omit<PostmasterOptions, 'password'> {
  * where it does not exist. After a crash it recovers.
  */
 export async function startPrimary(options: PrimaryOptions): Promise<PostgresServer> {
-  if (!existsSync(join(options.dataDir, 'PG_VERSION'))) createCluster(options.dataDir);
+  if (!existsSync(join(options.dataDir, 'PG_VERSION'))) createCluster(options);
   const password = readPassword(options.dataDir);
   const server = await startPostmaster({ ...options, password });
   try {
@@ -44,8 +44,8 @@ function readPassword(dataDir: string): string {
 }
 
 /** initdb into a folder of another name, so that an interrupted one is never taken for a cluster. */
-function createCluster(dataDir: string): void {
-  const { initdb, account } = findPostgresBinaries();
+function createCluster({ dataDir, programs }: PrimaryOptions): void {
+  const { initdb, account } = { ...findPostgresBinaries(), ...programs };
   const unfinished = `${dataDir}.unfinished`;
   const password = randomBytes(24).toString('hex');
   for (const leftOver of [unfinished, dataDir]) rmSync(leftOver, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { poll } from './poll.js';
 import { freePort } from './ports.js';
-import { findPostgresBinaries } from './postgres-binaries.js';
+import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.js';
 import { withConnection } from './postgres-session.js';
 import { endProcessById, isAlive } from './process-registry.js';
 import {
@@ -51,6 +51,8 @@ export interface PostmasterOptions {
   readonly password: string;
   /** Added to, or instead of, the settings of production. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** Another PostgreSQL than that of the npm packages. */
+  readonly programs?: Pick<PostgresBinaries, 'initdb' | 'postgres'> | undefined;
   /** Default: the cluster's folder with `.log` behind its name. */
   readonly logFile?: string | undefined;
   /** Called with the process id as soon as there is one. */
@@ -102,7 +104,7 @@ function spawnPostmaster(
   port: number,
   logFile: string,
 ): ServerProcess {
-  const { postgres, account } = findPostgresBinaries();
+  const { postgres, account } = { ...findPostgresBinaries(), ...options.programs };
   const settings = { ...baseSettings, ...options.settings, listen_addresses: host, port: String(port) };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   return spawnServer({

@@ -10,6 +10,7 @@ import {
   absenceOf,
   CHROMIUM,
   CURL,
+  DISTRIBUTION_POSTGRES,
   findOrInstall,
   type OptionalProgram,
   REDIS,
@@ -65,7 +66,9 @@ async function main(): Promise<number> {
 type FoundPrograms = ReadonlyMap<OptionalProgram, string | undefined>;
 
 function findOptionalPrograms(): FoundPrograms {
-  const found = new Map([REDIS, CHROMIUM, CURL].map((program) => [program, findOrInstall(program)]));
+  const found = new Map(
+    [REDIS, CHROMIUM, CURL, DISTRIBUTION_POSTGRES].map((program) => [program, findOrInstall(program)]),
+  );
   for (const [program, path] of found) {
     if (path !== undefined || process.env[program.requiredBy] !== '1') continue;
     throw new Error(`${program.requiredBy}=1, and ${absenceOf(program)}: install one.`);
@@ -137,6 +140,7 @@ async function runJest(
         [REDIS.givenIn]: servers.redis?.url ?? '',
         [CHROMIUM.givenIn]: programs.get(CHROMIUM) ?? '',
         [CURL.givenIn]: programs.get(CURL) ?? '',
+        [DISTRIBUTION_POSTGRES.givenIn]: programs.get(DISTRIBUTION_POSTGRES) ?? '',
         ...coverage?.environment(),
       },
     },

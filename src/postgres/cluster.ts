@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BeatClock, timelineOf } from './beat-clock.js';
 import { makeBeat } from './beat-statements.js';
 import { Node } from './node.js';
@@ -24,6 +25,7 @@ const PERIOD_MS = 200;
 const BEAT_LIMIT_MS = 2_000;
 /** A server that answered within this time counts as there. */
 const ANSWERING_MS = 2_000;
+const START_PATIENCE_MS = 3_000;
 /** A standby this many beats behind the newest known one is passed over. */
 const BEATS_BEHIND = 3n;
 
@@ -121,10 +123,18 @@ export class Cluster {
     });
   }
 
-  /** Looks at every server once, so that roles and ages are known from the start, then every 200 ms. */
+  /**
+   * Looks at every server, so that roles and ages are known from the start, then every 200 ms. Resolves once there is a
+   * primary to write to; or after 3 s without one, to serve reads at least.
+   */
   async start(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => this.#look(node)));
-    await this.#making;
+    const patientUntilMs = performance.now() + START_PATIENCE_MS;
+    for (;;) {
+      await Promise.all(this.nodes.map((node) => this.#look(node)));
+      await this.#making;
+      if (this.writable || performance.now() > patientUntilMs) break;
+      await delay(PERIOD_MS);
+    }
     for (const node of this.nodes) this.#schedule(node);
   }
 

@@ -1,18 +1,27 @@
 -- Up Migration
 
 -- The service's own role: it may change stock, and only add to the event log. Roles belong to the whole cluster, so
--- another database may have made it already, or may be making it right now.
+-- another database may have made it already, or may be making it right now. Who owns the database without the right to
+-- make roles needs it made beforehand: CREATE ROLE onhand_app; GRANT onhand_app TO <owner>.
 DO $$
 BEGIN
-  CREATE ROLE onhand_app NOLOGIN;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'onhand_app') THEN
+    CREATE ROLE onhand_app NOLOGIN;
+  END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
   NULL;
 END
 $$;
--- Whoever migrates may also serve (npm start and the tests use one login); sessions of the service take the role on.
+-- Whoever migrates may also serve (npm start and the tests use one login); sessions of the service take the role on. An
+-- owner that did not make the role cannot grant it, and has been granted it.
 DO $$
 BEGIN
   EXECUTE format('GRANT onhand_app TO %I', current_user);
+EXCEPTION WHEN insufficient_privilege THEN
+  IF NOT pg_has_role(current_user, 'onhand_app', 'MEMBER') THEN
+    RAISE EXCEPTION 'The role onhand_app is there, and % may not take it on: GRANT onhand_app TO %', current_user, current_user
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
 END
 $$;
 
