@@ -7,6 +7,7 @@ import { LoadProcess } from '../load/load-process.js';
 import { type ServiceOptions, type ServiceProcess, startService } from '../service-process.js';
 import { OwnServers } from './own-servers.js';
 import { PostgresProxy } from './postgres-proxy.js';
+import { ReplicatedServers } from './replicated-servers.js';
 
 const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes'];
 
@@ -32,6 +33,13 @@ export class Stage {
   async servers(settings?: Readonly<Record<string, string>>): Promise<OwnServers> {
     const servers = this.keep(await OwnServers.start(settings), (one) => one.stop());
     await expectDurable(servers.databaseUrl);
+    return servers;
+  }
+
+  /** A primary and two standbys of the test's own. */
+  async replicated(replication: 'SYNCHRONOUS' | 'ASYNCHRONOUS'): Promise<ReplicatedServers> {
+    const servers = this.keep(await ReplicatedServers.start(replication), (one) => one.stop());
+    await expectDurable(servers.url('a'));
     return servers;
   }
 
