@@ -32,7 +32,7 @@ afterEach(async () => {
 
 async function startServer(initdb: string | undefined): Promise<PostgresServer> {
   const { account } = findPostgresBinaries();
-  folder = mkdtempSync(join(reachableFolder(account, tmpdir(), 'tmp'), 'onhand-flavour-'));
+  folder = mkdtempSync(join(reachableFolder(account, tmpdir()), 'onhand-flavour-'));
   chmodSync(folder, 0o755);
   const files = ['tls-certificate.pem', 'tls-key.pem'].map((name) => {
     const file = join(folder, name);

@@ -23,7 +23,7 @@ export class ReplicatedServers {
 
   private constructor(private readonly replication: 'SYNCHRONOUS' | 'ASYNCHRONOUS') {
     const { account } = findPostgresBinaries();
-    this.#folder = mkdtempSync(join(reachableFolder(account, tmpdir(), 'tmp'), 'onhand-replicated-'));
+    this.#folder = mkdtempSync(join(reachableFolder(account, tmpdir()), 'onhand-replicated-'));
     chmodSync(this.#folder, 0o755);
   }
 
