@@ -1,5 +1,8 @@
 import type { Callers, Result } from '../src/api/callers.js';
 import type { Transport } from '../src/api/rpcs.js';
+import { ErrorReason } from '../src/gen/grpc/inventory/v1/error_reason.js';
+import { BatchMode, OperationType } from '../src/gen/grpc/inventory/v1/inventory.js';
+import type { ApplyResponse } from '../src/gen/grpc/inventory/v1/inventory_service.js';
 
 /** A change of one stock, as a caller asks for it. */
 export interface Command {
@@ -15,7 +18,7 @@ export interface Answer {
   /** Empty where it was accepted; else the reason, or the code where the failure is not from the service. */
   readonly refusal: string;
   readonly replayed: boolean;
-  /** The stock after it; unset where the answer does not tell. */
+  /** The stock after it, or that a refusal was judged against; unset where the answer does not tell. */
   readonly quantity?: number;
   readonly version?: number;
   /** Of what was accepted. */
@@ -41,6 +44,32 @@ export async function send(
       return toAnswer(await callers.overRest(`/${rpc.toLowerCase()}`, request));
   }
 }
+
+/** Sends the commands, all of one store, as one batch over gRPC. */
+export async function sendBatch(
+  callers: Callers,
+  mode: keyof typeof BatchMode,
+  commands: readonly Command[],
+): Promise<Answer[]> {
+  const operations = commands.map(({ rpc, productId, quantity, eventId }) => ({
+    ...{ productId, quantity, eventId, type: rpc === 'Sell' ? OperationType.SALE : OperationType.RESTOCK },
+    ...{ reason: '', metadata: {} },
+  }));
+  const request = { storeId: commands[0]?.storeId, mode: BatchMode[mode], operations };
+  const answer = await callers.overGrpc('Apply', request, { deadline: Date.now() + 30_000 });
+  const results = answer.results as ApplyResponse['results'] | undefined;
+  return results?.map(ofOperation) ?? commands.map(() => toAnswer(answer));
+}
+
+function ofOperation({ reason, replayed, stock, quantityBefore }: ApplyResponse['results'][number]): Answer {
+  const refusal = ErrorReason[reason] ?? '';
+  if (reason === ErrorReason.UNSPECIFIED) return toAnswer({ stock, quantityBefore, replayed });
+  if (NOT_RECORDED.has(refusal)) return { refusal, replayed };
+  return { refusal, replayed, quantity: quantityBefore, version: Number(stock?.version ?? 0) };
+}
+
+/** Refusals that are judged anew each time, and tell nothing of a stock. */
+const NOT_RECORDED = new Set(['STOCK_NOT_FOUND', 'EVENT_ID_REUSED']);
 
 /** The fields of a stock: an object of its own over gRPC and Connect, among the answer's fields in REST. */
 interface StockFields {

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { withConnection } from '../src/dev/postgres-session.js';
 import { createTestDatabase, type TestDatabase } from '../src/dev/test-database.js';
 import { installGate } from './gate.js';
 import { importOf, type Mutant } from './mutants/mutant.js';
+import { refusedBatch } from './scenarios/batches.js';
 import { failedWrite, killedBeforeCommit, lateCommand } from './scenarios/durability.js';
 import {
   anotherPayload,
@@ -14,6 +15,9 @@ import {
 import { lastUnits } from './scenarios/sales.js';
 import type { Scenario } from './scenarios/scenario.js';
 import { Services } from './services.js';
+
+/** Services start for every mutant. */
+jest.setTimeout(90_000);
 
 /** A mechanism, the service without it, and the scenario that shows it, by what is then seen. */
 interface Row {
@@ -96,6 +100,12 @@ const rows: readonly Row[] = [
     seen: { answers: { INSUFFICIENT_STOCK: 1, accepted: 1 } },
   },
   {
+    without: 'refusing an ATOMIC batch whole',
+    mutant: { file: JUDGE, replace: [['outcomes.every(tookEffect)', 'true']] },
+    scenario: refusedBatch,
+    seen: { outcomes: ['accepted', 'INSUFFICIENT_STOCK'], quantities: [3, 102] },
+  },
+  {
     without: 'waiting for COMMIT before the acknowledgement',
     mutant: {
       file: STATEMENTS,
@@ -160,7 +170,7 @@ describe('with the database as it is', () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     await installGate(database.url);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await database?.drop();
@@ -171,7 +181,7 @@ describe('with the database as it is', () => {
 
     beforeAll(async () => {
       services = await Services.start(database.url, 2, { environment: ENVIRONMENT });
-    }, 60_000);
+    });
 
     afterAll(async () => {
       await services?.stop();
@@ -201,7 +211,7 @@ describe('with a database without UNIQUE (store_id, event_id)', () => {
     await installGate(database.url);
     const statement = 'ALTER TABLE event_log DROP CONSTRAINT event_log_event_id_key';
     await withConnection(database.url, (client) => client.query(statement));
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await database?.drop();

@@ -1,7 +1,8 @@
 import { Callers } from '../src/api/callers.js';
 import type { Transport } from '../src/api/rpcs.js';
 import { withConnection } from '../src/dev/postgres-session.js';
-import { type Answer, type Command, send } from './commands.js';
+import type { BatchMode } from '../src/gen/grpc/inventory/v1/inventory.js';
+import { type Answer, type Command, send, sendBatch } from './commands.js';
 import { ClosedGate } from './gate.js';
 import { type ServiceOptions, type ServiceProcess, startService } from './service-process.js';
 import { type AuditedStock, auditStocks } from './store-audit.js';
@@ -53,6 +54,10 @@ export class Services {
 
   send(which: Which, command: Command, transport: Transport = 'GRPC', timeoutMs?: number): Promise<Answer> {
     return send(this.#at(which).callers, transport, command, timeoutMs);
+  }
+
+  sendBatch(which: Which, mode: keyof typeof BatchMode, commands: readonly Command[]): Promise<Answer[]> {
+    return sendBatch(this.#at(which).callers, mode, commands);
   }
 
   /** A read, answered after everything that the process has answered before on this connection. */

@@ -125,7 +125,7 @@ export const anotherPayload: Scenario<Repeated> = {
 };
 
 export const refusalRepeated: Scenario<Repeated> = {
-  title: 'a refused sale that comes again after a restock',
+  title: 'a refused sale that comes again after a restock, its event id in upper case',
   processes: 2,
   expected: { answers: { INSUFFICIENT_STOCK: 2 }, replayed: 1, outcomes: 1, events: 1, addsUp: true },
   async run(services) {
@@ -133,6 +133,7 @@ export const refusalRepeated: Scenario<Repeated> = {
     const sale = sell(storeId, 'A', 5);
     const refused = await services.send(0, sale);
     await services.send(0, restock(storeId, 'A', 100));
-    return await seen(services, storeId, sale.eventId, [refused, await services.send(1, sale, 'REST')]);
+    const again = await services.send(1, { ...sale, eventId: sale.eventId.toUpperCase() }, 'REST');
+    return await seen(services, storeId, sale.eventId, [refused, again]);
   },
 };
