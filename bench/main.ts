@@ -3,15 +3,25 @@ import { complain, isInteractive, messageOf } from '../src/dev/terminal.js';
 import { EnvironmentStarter } from './environment.js';
 import { Pgbench } from './pgbench.js';
 import { QuickBench, type QuickOptions } from './quick.js';
-import { describeMachine, drawReport, formatReport, type QuickReport, saveReport } from './report.js';
+import {
+  describeMachine,
+  drawReport,
+  drawRestReport,
+  formatReport,
+  type QuickReport,
+  saveReport,
+} from './report.js';
+import { benchRest, type RestOptions } from './rest.js';
 
 const EXIT_USAGE = 2;
 
+/** Each line with the seconds since the start. */
+function progress(line: string): void {
+  complain(`[${(performance.now() / 1000).toFixed(0).padStart(3)} s] ${line}`);
+}
+
 async function quick(options: QuickOptions & { readonly json?: boolean }): Promise<void> {
-  const started = performance.now();
-  const progress = (line: string) =>
-    complain(`[${((performance.now() - started) / 1000).toFixed(0).padStart(3)} s] ${line}`);
-  const report = await withEnvironment(progress, async (environment): Promise<QuickReport> => {
+  const report = await withEnvironment(async (environment): Promise<QuickReport> => {
     const { seconds, rounds } = options;
     const result = await new QuickBench(environment, { seconds, rounds }, progress).run();
     return {
@@ -32,9 +42,26 @@ async function quick(options: QuickOptions & { readonly json?: boolean }): Promi
   process.stdout.write(`Written as JSON to ${saveReport(report)}.\n`);
 }
 
+async function rest(options: RestOptions & { readonly json?: boolean }): Promise<void> {
+  const { seconds, rounds } = options;
+  const result = await benchRest({ seconds, rounds }, progress);
+  const report = {
+    benchmark: 'rest',
+    time: new Date().toISOString(),
+    machine: describeMachine(),
+    options: { seconds, rounds },
+    result,
+  };
+  if (options.json) {
+    process.stdout.write(formatReport(report));
+    return;
+  }
+  process.stdout.write(`${drawRestReport(report, isInteractive(process.stdout))}\n`);
+  process.stdout.write(`Written as JSON to ${saveReport(report)}.\n`);
+}
+
 /** Starts the servers, and stops them however the work ends, a signal included. */
 async function withEnvironment<T>(
-  progress: (line: string) => void,
   work: (environment: Awaited<ReturnType<EnvironmentStarter['start']>>) => Promise<T>,
 ): Promise<T> {
   const starter = new EnvironmentStarter();
@@ -76,6 +103,15 @@ function commandLine(): Command {
     .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 3)
     .option('--json', 'print JSON only, and write no file')
     .action(quick);
+  program
+    .command('rest')
+    .description(
+      'Reads of one stock over REST from memory, beside an empty Fastify route; about half a minute',
+    )
+    .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 2)
+    .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 7)
+    .option('--json', 'print JSON only, and write no file')
+    .action(rest);
   return program;
 }
 

@@ -1,14 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { projectRoot } from '../src/project-root.js';
 import type { ServerSettings } from './databases.js';
 import type { Case, QuickOptions, QuickResult } from './quick.js';
+import type { RestResult } from './rest.js';
 
 /** Results are committed, so that a change shows what it does to them. */
-const RESULT_FILE = 'bench/results/quick.json';
+const RESULT_FOLDER = 'bench/results';
 
 /** A result with all that is needed to judge it. */
 export interface QuickReport {
@@ -33,21 +34,34 @@ export function describeMachine(): QuickReport['machine'] {
 }
 
 /** @returns where it was written, from the project's folder. */
-export function saveReport(report: QuickReport): string {
-  const file = join(projectRoot(), RESULT_FILE);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, formatReport(report));
-  return RESULT_FILE;
+export function saveReport(report: { readonly benchmark: string }): string {
+  const file = join(RESULT_FOLDER, `${report.benchmark}.json`);
+  mkdirSync(join(projectRoot(), RESULT_FOLDER), { recursive: true });
+  writeFileSync(join(projectRoot(), file), formatReport(report));
+  return file;
 }
 
-export const formatReport = (report: QuickReport): string => `${JSON.stringify(report, rounded, 2)}\n`;
+export const formatReport = (report: object): string => `${JSON.stringify(report, rounded, 2)}\n`;
 
 /** Three decimals say more than the measurement does. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
 }
 
-/** The report for people. */
+/** The report of `rest` for people. */
+export function drawRestReport({ result }: { readonly result: RestResult }, colours: boolean): string {
+  const { onhand, empty, ratio, target } = result;
+  const table = newTable(['GET one stock from memory', 'per second', 'p50 ms', 'p99 ms'], colours);
+  for (const [name, side] of [
+    ['Onhand', onhand],
+    ['empty Fastify route', empty],
+  ] as const) {
+    table.push([name, count(side.median), side.p50Ms.toFixed(1), side.p99Ms.toFixed(1)]);
+  }
+  return `${table.toString()}\nRatio ${ratio.toFixed(2)} (DESIGN: ${target}), over ${result.connections} connections.`;
+}
+
+/** The report of `quick` for people. */
 export function drawReport(report: QuickReport, colours: boolean): string {
   const { result, server, machine } = report;
   const settings = (['fsync', 'synchronous_commit', 'full_page_writes'] as const).map(
