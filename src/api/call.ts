@@ -2,6 +2,7 @@ import { eventIdMetadata, InventoryError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { RequestMetrics } from '../telemetry/metrics.js';
 import { CallRecorder } from './call-recorder.js';
+import { DeadlineTimers } from './deadline-timers.js';
 import { toInventoryError } from './errors.js';
 import type { CallContext, Handlers, RpcKey, Transport, UnaryRpc, UnaryRpcs } from './rpcs.js';
 
@@ -37,6 +38,7 @@ const ANSWER_BEFORE_MS = 100;
 /** What every transport runs its calls through: deadline, error table, metrics and log are applied here and only here. */
 export class Calls {
   readonly #recorder: CallRecorder;
+  readonly #deadlines = new DeadlineTimers();
   #draining = false;
 
   constructor(private readonly options: CallsOptions) {
@@ -68,7 +70,7 @@ export class Calls {
       const deadlineMs = deadlineOf(startedMs, facts.deadlineMs);
       const context: CallContext = { actor: 'anonymous', origin, deadlineMs, eventIds: [] };
       if (deadlineMs <= startedMs) throw deadlineExceeded(context);
-      const response = await untilDeadline(this.options.handlers[rpc](request, context), context);
+      const response = await this.#untilDeadline(this.options.handlers[rpc](request, context), context);
       this.#recorder.succeeded(rpc, origin, startedMs);
       return response;
     } catch (thrown) {
@@ -76,6 +78,23 @@ export class Calls {
       this.#recorder.failed(rpc, origin, { startedMs, requestId: facts.requestId }, error);
       throw error;
     }
+  }
+
+  /** Stops waiting at the deadline. The work goes on, and a late failure of it is nobody's. */
+  #untilDeadline<T>(work: Promise<T>, context: CallContext): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const giveUp = this.#deadlines.add(context.deadlineMs, () => reject(deadlineExceeded(context)));
+      work.then(
+        (value) => {
+          giveUp();
+          resolve(value);
+        },
+        (error: unknown) => {
+          giveUp();
+          reject(error);
+        },
+      );
+    });
   }
 
   /** Counts and logs a call that is refused before it reaches a handler, and gives the error as callers may see it. */
@@ -90,24 +109,6 @@ function deadlineOf(nowMs: number, callerDeadlineMs: number | undefined): number
   if (callerDeadlineMs === undefined) return nowMs + DEFAULT_DEADLINE_MS;
   const leftMs = Math.min(callerDeadlineMs - nowMs, LONGEST_DEADLINE_MS);
   return nowMs + leftMs - Math.min(ANSWER_BEFORE_MS, Math.max(leftMs, 0) / 10);
-}
-
-/** Stops waiting at the deadline. The work goes on, and a late failure of it is nobody's. */
-function untilDeadline<T>(work: Promise<T>, context: CallContext): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leftMs = Math.ceil(context.deadlineMs - performance.now());
-    const timer = setTimeout(() => reject(deadlineExceeded(context)), leftMs);
-    work.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
-  });
 }
 
 function deadlineExceeded({ eventIds }: CallContext): InventoryError {
