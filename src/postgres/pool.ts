@@ -25,7 +25,10 @@ export interface PoolOptions {
 /** The role that every session of the service takes on: it can add to the event log, and never change it. */
 export const APP_ROLE = 'onhand_app';
 
+/** How long a caller waits for a connection, free or new. */
 const CONNECT_TIMEOUT_MS = 1_000;
+/** How long a new connection may take, whoever still waits for it. */
+const CONNECT_ATTEMPT_MS = 3_000;
 /** Above statement_timeout, so that it ends only what the server cannot end: a connection that went silent. */
 const SILENCE_TIMEOUT_MS = 4_000;
 
@@ -67,7 +70,7 @@ export function createPool(options: PoolOptions): Pool {
     ...SESSION_SETTINGS,
     ...options.settings,
   });
-  const pool = new pg.Pool({
+  const pool = new PatientPool({
     connectionString,
     options: settings,
     application_name: `onhand ${options.name}`,
@@ -75,7 +78,7 @@ export function createPool(options: PoolOptions): Pool {
     min: Math.min(options.limits.min, options.limits.max),
     idleTimeoutMillis: options.limits.idleMs,
     maxLifetimeSeconds: Math.ceil(options.limits.lifetimeMs / 1000),
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: CONNECT_ATTEMPT_MS,
     query_timeout: SILENCE_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 5_000,
@@ -87,15 +90,50 @@ export function createPool(options: PoolOptions): Pool {
   return pool;
 }
 
+type OnClient = (error: Error | undefined, client?: Client, release?: Client['release']) => void;
+
+/**
+ * Lets a connection that takes longer than its caller can wait become the next caller's. The driver's own pool throws it
+ * away and begins anew: a server that is slow for a moment would then get more and more attempts, and finish none.
+ */
+class PatientPool extends pg.Pool {
+  override connect(): Promise<Client>;
+  override connect(onClient: OnClient): void;
+  override connect(onClient?: OnClient): Promise<Client> | undefined {
+    const client = inTime(super.connect());
+    if (onClient === undefined) return client;
+    client.then((one) => onClient(undefined, one, one.release), onClient);
+    return undefined;
+  }
+}
+
+function inTime(connecting: Promise<Client>): Promise<Client> {
+  return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`));
+    }, CONNECT_TIMEOUT_MS);
+    const settle = (act: () => void) => {
+      clearTimeout(timer);
+      act();
+    };
+    connecting.then(
+      (client) => settle(() => (late ? client.release() : resolve(client))),
+      (error: unknown) => settle(() => reject(error)),
+    );
+  });
+}
+
 /** Ends a pool without waiting for what runs on it: its connections are cut, and their statements fail at once. */
 export async function destroyPool(pool: Pool): Promise<void> {
-  const { _clients: clients } = pool as unknown as { _clients: Connected[] };
+  const { _clients: clients } = pool as unknown as { _clients: WithSocket[] };
   for (const client of [...clients]) client.connection.stream.destroy();
   await pool.end();
 }
 
 /** What the driver keeps to itself: the socket of a client. */
-interface Connected {
+interface WithSocket {
   readonly connection: { readonly stream: Socket };
 }
 
@@ -118,7 +156,7 @@ function withSettings(
  * itself; a wake-up of the server for each costs more than the statement.
  */
 export function inOneWrite<T>(client: Client, send: () => T): T {
-  const { stream } = (client as unknown as Connected).connection;
+  const { stream } = (client as unknown as WithSocket).connection;
   stream.cork();
   try {
     return send();

@@ -41,6 +41,8 @@ export interface ProxyCounts {
 /** Stands between a service and PostgreSQL, and breaks what passes, exactly where it is told to. */
 export class PostgresProxy {
   faults: Faults = {};
+  /** How long a new connection has to wait until it gets to PostgreSQL, in milliseconds. */
+  connectDelayMs = 0;
   readonly counts: ProxyCounts = { connections: 0, refused: 0, commits: 0, cut: 0, swallowed: 0 };
   readonly #links = new Set<Link>();
   #refuses = false;
@@ -83,6 +85,7 @@ export class PostgresProxy {
   /** Ends every fault; what was held up passes. */
   heal(): void {
     this.faults = {};
+    this.connectDelayMs = 0;
     this.#refuses = false;
     this.#stalled = false;
     for (const link of this.#links) link.resume();
@@ -107,6 +110,10 @@ export class PostgresProxy {
       return;
     }
     this.counts.connections++;
+    setTimeout(() => this.#connect(service), this.connectDelayMs);
+  }
+
+  #connect(service: Socket): void {
     const link = new Link(service, connect(this.target), this);
     this.#links.add(link);
     service.once('close', () => this.#links.delete(link));
