@@ -17,7 +17,8 @@ export default {
       },
     ],
   },
-  testTimeout: 30_000,
+  // Not what a test may take, but when it is stuck: many start processes, on machines that may be busy.
+  testTimeout: 120_000,
   maxWorkers: 2,
   coverageProvider: 'v8',
   coverageReporters: ['json'],

@@ -37,7 +37,7 @@ beforeAll(async () => {
   callers = new Callers(service.grpcAddress, service.httpUrl);
   good = { ...(await callers.stockOf(ON_HAND)), quantity: 1, eventId: '', metadata: {} };
   before = await tables();
-}, 60_000);
+});
 
 afterAll(async () => {
   callers?.grpc.close();

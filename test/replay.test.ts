@@ -141,8 +141,10 @@ describe('50,062 invoice lines of a real shop', () => {
     async () => {
       const { code, out, err } = await runCliProcess(service.grpcAddress, ['replay', FILE, '--json']);
       expect({ code, err }).toMatchObject({ code: 0 });
-      const result = { file: 'online-retail-lines.csv.gz', ...figuresOf(expected), replayed: 0 };
-      expect(JSON.parse(out)).toMatchObject(result);
+      const result = JSON.parse(out);
+      expect(result).toMatchObject({ file: 'online-retail-lines.csv.gz', ...figuresOf(expected) });
+      // Only what was asked again, because its answer took too long, had been done before.
+      expect(result.replayed).toBeLessThanOrEqual(result.retries);
       expect(err).toContain('Replaying: 100 % (55,019 of 55,019)');
       lastEventOfFirst = await lastEvent();
     },

@@ -33,7 +33,7 @@ interface ServingLine {
   readonly metricsPort: number;
 }
 
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 
 /** Starts a service; resolves when it takes requests, rejects with its output where it ends before. */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {

@@ -7,7 +7,7 @@ import { withConnection } from '../src/dev/postgres-session.js';
 import { createTestDatabase } from '../src/dev/test-database.js';
 import { living, newPlace, type Place, portsInUse, StartedOnhand } from './started-onhand.js';
 
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 const RESTOCK = '/inventory.v1.InventoryService/Restock';
 const READY = 'Onhand is ready.';

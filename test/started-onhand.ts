@@ -8,7 +8,7 @@ import { freePort, isPortFree } from '../src/dev/ports.js';
 import { isAlive } from '../src/dev/process-registry.js';
 import { projectRoot } from '../src/project-root.js';
 
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 180_000;
 
 /** Where one Onhand lives during a test: a data folder and ports of its own. */
 export interface Place {
