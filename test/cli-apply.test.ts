@@ -23,7 +23,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const apply = (...words: string[]) => runCliProcess(service.grpcAddress, ['apply', ...words]);
+/** Patient, since the machine may have much to do. */
+const PATIENTLY = ['--deadline-ms', '30000'];
+const apply = (...words: string[]) => runCliProcess(service.grpcAddress, ['apply', ...words, ...PATIENTLY]);
 const applied = (run: CliRun) => JSON.parse(run.out) as Record<string, unknown>;
 
 const inFolder = (name: string) => join(folder, name);
@@ -184,7 +186,13 @@ describe('apply', () => {
   test('a run that was killed is run again, and every operation counts once', async () => {
     const lines = Array.from({ length: 20_000 }, (_, index) => `K${index % 2},p${index % 11},RESTOCK,1`);
     const file = write('killed.csv', HEADER, ...lines);
-    const { child, ended } = startCliProcess(service.grpcAddress, ['apply', file, '--concurrency', '1']);
+    const { child, ended } = startCliProcess(service.grpcAddress, [
+      'apply',
+      file,
+      '--concurrency',
+      '1',
+      ...PATIENTLY,
+    ]);
     child.stderr?.once('data', () => child.kill('SIGKILL'));
     expect(await ended).toMatchObject({ code: null, err: expect.stringMatching(/^Applying: 10 %/) });
     const done = Object.values(await stocksOf('K0')).reduce((sum, net) => sum + net, 0);
