@@ -14,6 +14,11 @@ export interface LaneOptions {
   readonly observer: BatchObserver;
 }
 
+/** Of the time that a submission has left, the share that it may be expected to wait. */
+const WAIT_SHARE = 0.5;
+/** How much the newest transaction counts in the average. */
+const NEWEST_WEIGHT = 0.2;
+
 /**
  * Serves submissions in arrival order, many at a time: whenever the last transaction is done, one new transaction takes
  * all that is queued. No timer delays anything; load makes the batches.
@@ -28,11 +33,22 @@ export class Lane {
   #batch: Pending[] = [];
   #queuedCommands = 0;
   #running: Promise<void> | undefined;
+  /** How long a transaction that commits takes, on average. */
+  #commitMs = 0;
+  readonly #observer: BatchObserver;
 
   constructor(
     private readonly options: LaneOptions,
     role: 'MAIN' | 'SIDING' = 'MAIN',
   ) {
+    const { observer } = options;
+    this.#observer = {
+      ...observer,
+      batchCommitted: (commands, seconds) => {
+        this.#commitMs += NEWEST_WEIGHT * (seconds * 1000 - this.#commitMs);
+        observer.batchCommitted(commands, seconds);
+      },
+    };
     this.#siding = role === 'MAIN' ? new Lane(options, 'SIDING') : undefined;
   }
 
@@ -41,15 +57,28 @@ export class Lane {
     return this.#queuedCommands + (this.#siding?.length ?? 0);
   }
 
-  /** Queues a submission, or refuses it at once where too many commands wait. */
+  /**
+   * Queues a submission, or refuses it at once where too many commands wait, or where it would wait too long: a queue in
+   * which everything is done just after its deadline does nothing at all.
+   */
   add(pending: Pending): void {
     const { length } = this;
-    if (length > 0 && length + pending.size > this.options.queueLimit) {
+    const waitMs = this.#expectedWaitMs();
+    const full = length > 0 && length + pending.size > this.options.queueLimit;
+    if (full || waitMs > WAIT_SHARE * (pending.deadlineMs - performance.now())) {
       const message = `${length} commands wait already; try again later, with the same event id`;
-      pending.reject(new InventoryError('QUEUE_FULL', message, { retryDelayMs: 100 }));
+      const retryDelayMs = Math.max(100, Math.round(waitMs));
+      pending.reject(new InventoryError('QUEUE_FULL', message, { retryDelayMs }));
       return;
     }
     this.enqueue([pending], 'LAST');
+  }
+
+  /** How long one more submission waits until it is run; nothing where no other waits. */
+  #expectedWaitMs(): number {
+    if (this.#queuedCommands === 0) return 0;
+    const transactions = Math.ceil(this.#queuedCommands / this.options.batchLimit) + 1;
+    return transactions * this.#commitMs;
   }
 
   /** Resolves when everything that was queued has its answer. */
@@ -68,7 +97,8 @@ export class Lane {
   }
 
   async #drain(): Promise<void> {
-    const { writes, observer } = this.options;
+    const { writes } = this.options;
+    const observer = this.#observer;
     const patient = this.#siding === undefined;
     while (this.#queue.length > 0) {
       this.#batch = this.#take();

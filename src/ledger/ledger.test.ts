@@ -13,7 +13,7 @@ let pool: Pool;
 let ledger: Ledger;
 let retries: string[];
 
-const newLedger = (bounds: { queueLimit?: number } = {}) =>
+const newLedger = (bounds: { queueLimit?: number; batchLimit?: number } = {}) =>
   new Ledger({
     writes: () => pool,
     lanes: 1,
@@ -255,6 +255,27 @@ test('beyond the bound of the queue commands are refused at once; a batch larger
   expect(settled[6]).toMatchObject({ reason: { reason: 'QUEUE_FULL' } });
   const batch = Array.from({ length: 7 }, () => command('SALE', productId, 1));
   expect((await submitBatch('ATOMIC', ...batch)).map(quantityAfter)).toEqual([94, 93, 92, 91, 90, 89, 88]);
+});
+
+test('what would wait for more than half of its time is refused at once, and the others are in time', async () => {
+  await query(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END $$`);
+  await query('CREATE TRIGGER slow AFTER INSERT ON event_log FOR EACH STATEMENT EXECUTE FUNCTION slow()');
+  try {
+    ledger = newLedger({ batchLimit: 1 });
+    const productId = await newStock(1_000);
+    for (let sale = 0; sale < 10; sale++) await submit(command('SALE', productId, 1));
+    const sales = Array.from({ length: 100 }, () => submit(command('SALE', productId, 1), 4_000));
+    const settled = await Promise.allSettled(sales);
+    const reasons = settled.map((one) => (one.status === 'rejected' ? one.reason.reason : 'DONE'));
+    const done = reasons.indexOf('QUEUE_FULL');
+    expect(done).toBeGreaterThan(1);
+    expect(reasons).toEqual(reasons.map((_, index) => (index < done ? 'DONE' : 'QUEUE_FULL')));
+    // Whoever can wait longer is taken.
+    await expect(submit(command('SALE', productId, 1), 20_000)).resolves.toMatchObject({ kind: 'DECIDED' });
+  } finally {
+    await query('DROP TRIGGER slow ON event_log');
+  }
 });
 
 test('after drain nothing is taken', async () => {
