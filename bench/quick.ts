@@ -51,7 +51,7 @@ const IN_FLIGHT = [128, 256];
 /** Several callers, each with a connection of its own; no more than 100 calls may be under way on one. */
 const CONNECTIONS = 4;
 
-/** DESIGN's B1 and B2 are the later targets. */
+/** The goals are for later: a ratio below `target` is a defect, one below `laterTarget` is work. */
 const CASES = [
   { name: 'one product', target: 8, laterTarget: 15 },
   { name: 'all stocks', target: 1.4, laterTarget: 2 },

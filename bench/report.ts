@@ -58,7 +58,7 @@ export function drawRestReport({ result }: { readonly result: RestResult }, colo
   ] as const) {
     table.push([name, count(side.median), side.p50Ms.toFixed(1), side.p99Ms.toFixed(1)]);
   }
-  return `${table.toString()}\nRatio ${ratio.toFixed(2)} (DESIGN: ${target}), over ${result.connections} connections.`;
+  return `${table.toString()}\nRatio ${ratio.toFixed(2)} (goal: ${target}), over ${result.connections} connections.`;
 }
 
 /** The report of `quick` for people. */
@@ -84,7 +84,7 @@ export function drawReport(report: QuickReport, colours: boolean): string {
 function drawCases(cases: readonly Case[], colours: boolean): string {
   const paint = (good: boolean, text: string) => (colours ? styleText(good ? 'green' : 'red', text) : text);
   const table = newTable(
-    ['Sell /s (median)', 'pgbench', 'Onhand', 'p50 ms', 'p99 ms', 'ratio', 'target', 'DESIGN'],
+    ['Sell /s (median)', 'pgbench', 'Onhand', 'p50 ms', 'p99 ms', 'ratio', 'at least', 'goal'],
     colours,
   );
   for (const { name, pgbench, onhand, ratio, target, laterTarget } of cases) {
@@ -104,7 +104,7 @@ function drawCases(cases: readonly Case[], colours: boolean): string {
 
 function drawOthers({ lone, besides }: QuickResult): string {
   const beside = lone.pgbenchP50Ms === null ? '' : `, pgbench -c 1 ${lone.pgbenchP50Ms.toFixed(2)} ms`;
-  const ratio = lone.ratio === null ? '' : `: ${lone.ratio.toFixed(2)} x (DESIGN: below 2 x)`;
+  const ratio = lone.ratio === null ? '' : `: ${lone.ratio.toFixed(2)} x (goal: below 2 x)`;
   const others = besides.map(
     ({ name, perSecond, p50Ms }) => `${name}: ${count(perSecond)} /s, p50 ${p50Ms.toFixed(1)} ms`,
   );

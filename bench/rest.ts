@@ -33,7 +33,7 @@ interface Side {
 
 const CONNECTIONS = 64;
 const WARM_UP_SECONDS = 2;
-/** DESIGN's B5. */
+/** What REST may cost: at least this much of an empty route's rate. */
 const TARGET = 0.7;
 
 /** A server of rest-server.ts in a process of its own; this process is the load. */

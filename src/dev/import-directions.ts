@@ -7,7 +7,7 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** A line that breaks a rule of DESIGN's arrows. */
+/** A line that breaks a rule of the arrows. */
 export interface Violation {
   readonly path: string;
   /** What is imported, or `process.env`. */
