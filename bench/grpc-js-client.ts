@@ -45,10 +45,10 @@ async function callInTurn(
   }
 }
 
-function succeeds(client: InventoryServiceClient, { rpc, spread }: LoadPlan): Promise<boolean> {
+function succeeds(client: InventoryServiceClient, plan: LoadPlan): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (error: ServiceError | null) => resolve(error === null);
-    if (rpc === 'sell') client.sell(nextSell(spread), settle);
-    else client.get(nextGet(spread), settle);
+    if (plan.rpc === 'sell') client.sell(nextSell(plan.spread), settle);
+    else client.get(nextGet(plan), settle);
   });
 }

@@ -2,7 +2,7 @@
 export interface LoadPlan {
   /** `wire`: the cheap HTTP/2 client of wire-client.ts. `grpc-js`: what a caller in Node uses. */
   readonly client: 'wire' | 'grpc-js';
-  readonly rpc: 'sell' | 'get';
+  readonly rpc: 'sell' | 'get' | 'strong get';
   readonly spread: Spread;
   /** host:port of the service. */
   readonly address: string;

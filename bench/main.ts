@@ -3,8 +3,10 @@ import { complain, isInteractive, messageOf } from '../src/dev/terminal.js';
 import { EnvironmentStarter } from './environment.js';
 import { Pgbench } from './pgbench.js';
 import { QuickBench, type QuickOptions } from './quick.js';
+import { benchReplicas, type ReplicasOptions } from './replicas.js';
 import {
   describeMachine,
+  drawReplicasReport,
   drawReport,
   drawRestReport,
   formatReport,
@@ -43,20 +45,27 @@ async function quick(options: QuickOptions & { readonly json?: boolean }): Promi
 }
 
 async function rest(options: RestOptions & { readonly json?: boolean }): Promise<void> {
-  const { seconds, rounds } = options;
-  const result = await benchRest({ seconds, rounds }, progress);
-  const report = {
-    benchmark: 'rest',
-    time: new Date().toISOString(),
-    machine: describeMachine(),
-    options: { seconds, rounds },
-    result,
-  };
-  if (options.json) {
+  await publish('rest', options, benchRest, drawRestReport);
+}
+
+async function replicas(options: ReplicasOptions & { readonly json?: boolean }): Promise<void> {
+  await publish('replicas', options, benchReplicas, drawReplicasReport);
+}
+
+/** Runs a benchmark, and prints its report or writes it down. */
+async function publish<T>(
+  benchmark: string,
+  { json, ...options }: RestOptions & { readonly json?: boolean },
+  run: (options: RestOptions, progress: (line: string) => void) => Promise<T>,
+  draw: (report: { readonly result: T }, colours: boolean) => string,
+): Promise<void> {
+  const result = await run(options, progress);
+  const report = { benchmark, time: new Date().toISOString(), machine: describeMachine(), options, result };
+  if (json) {
     process.stdout.write(formatReport(report));
     return;
   }
-  process.stdout.write(`${drawRestReport(report, isInteractive(process.stdout))}\n`);
+  process.stdout.write(`${draw(report, isInteractive(process.stdout))}\n`);
   process.stdout.write(`Written as JSON to ${saveReport(report)}.\n`);
 }
 
@@ -112,6 +121,13 @@ function commandLine(): Command {
     .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 7)
     .option('--json', 'print JSON only, and write no file')
     .action(rest);
+  program
+    .command('replicas')
+    .description('Reads by source and the lag of two replicas, under write load; about half a minute')
+    .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 5)
+    .option('--rounds <n>', 'runs of each kind of read, in turn', wholeNumber(1, 100), 3)
+    .option('--json', 'print JSON only, and write no file')
+    .action(replicas);
   return program;
 }
 

@@ -6,6 +6,7 @@ import Table from 'cli-table3';
 import { projectRoot } from '../src/project-root.js';
 import type { ServerSettings } from './databases.js';
 import type { Case, QuickOptions, QuickResult } from './quick.js';
+import type { ReplicasResult } from './replicas.js';
 import type { RestResult } from './rest.js';
 
 /** Results are committed, so that a change shows what it does to them. */
@@ -59,6 +60,25 @@ export function drawRestReport({ result }: { readonly result: RestResult }, colo
     table.push([name, count(side.median), side.p50Ms.toFixed(1), side.p99Ms.toFixed(1)]);
   }
   return `${table.toString()}\nRatio ${ratio.toFixed(2)} (goal: ${target}), over ${result.connections} connections.`;
+}
+
+/** The report of `replicas` for people. */
+export function drawReplicasReport(
+  { result }: { readonly result: ReplicasResult },
+  colours: boolean,
+): string {
+  const { reads, lag, sells, sources } = result;
+  const table = newTable(['Reads under write load', 'per second', 'p50 ms', 'p99 ms'], colours);
+  for (const { name, perSecond, p50Ms, p99Ms } of reads) {
+    table.push([name, count(perSecond), p50Ms.toFixed(1), p99Ms.toFixed(1)]);
+  }
+  const shares = Object.entries(sources).map(([source, share]) => `${source} ${(100 * share).toFixed(1)} %`);
+  return [
+    table.toString(),
+    `Default reads came from: ${shares.join(', ')}.`,
+    `Two replicas replayed within ${lag.averageMs.toFixed(1)} ms on average, p99 ${lag.p99Ms.toFixed(1)} ms (the original: 100 ms), ` +
+      `under ${count(sells.perSecond)} sales a second; ${lag.samples} samples.`,
+  ].join('\n');
 }
 
 /** The report of `quick` for people. */

@@ -15,14 +15,15 @@ export function nextSell(spread: Spread): SellRequest {
   };
 }
 
-/** A default read. */
-export function nextGet(spread: Spread): GetRequest {
-  return { ...nextStock(spread), consistency: Consistency.UNSPECIFIED, minVersion: 0n };
+/** A read, by default of the nearest source, STRONG of the primary. */
+export function nextGet({ rpc, spread }: Pick<LoadPlan, 'rpc' | 'spread'>): GetRequest {
+  const consistency = rpc === 'strong get' ? Consistency.STRONG : Consistency.UNSPECIFIED;
+  return { ...nextStock(spread), consistency, minVersion: 0n };
 }
 
 /** What makes the encoded requests of a plan, one at each call. */
-export function encodedRequests({ rpc, spread }: LoadPlan): () => Uint8Array {
-  return rpc === 'sell'
-    ? () => SellRequest.encode(nextSell(spread)).finish()
-    : () => GetRequest.encode(nextGet(spread)).finish();
+export function encodedRequests(plan: LoadPlan): () => Uint8Array {
+  return plan.rpc === 'sell'
+    ? () => SellRequest.encode(nextSell(plan.spread)).finish()
+    : () => GetRequest.encode(nextGet(plan)).finish();
 }

@@ -16,7 +16,7 @@ import {
   takeFrames,
 } from './wire-frames.js';
 
-const METHOD = { sell: 'Sell', get: 'Get' } as const;
+const METHOD = { sell: 'Sell', get: 'Get', 'strong get': 'Get' } as const;
 
 /**
  * Keeps `inFlight` gRPC calls under way until the time is over, then waits for the last answers.
