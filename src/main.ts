@@ -34,6 +34,9 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
   });
   const reads = new ReadPath(cluster, metrics.reads);
   await cluster.start();
+  for (const [server, err] of cluster.problems)
+    logger.warn({ server, err }, 'The database server does not answer');
+  if (!cluster.writable) logger.warn('No server takes writes; serving all the same, and looking for one');
   const redis = openRedis(config, logger);
   observe(metrics, { cluster, ledger, redis });
 

@@ -56,6 +56,7 @@ export class Cluster {
   #reign: Reign | undefined;
   #closed = false;
   #making: Promise<void> | undefined;
+  readonly #problems = new Map<Node, unknown>();
   readonly #timers = new Map<Node, NodeJS.Timeout>();
   readonly #looking = new Map<Node, Promise<void>>();
 
@@ -105,6 +106,11 @@ export class Cluster {
     const reads = this.nodes.map((node) => [`reads ${node.name}`, node.reads] as const);
     const reign = this.#reign;
     return new Map(reign === undefined ? reads : [['writes', reign.writes], ...reads]);
+  }
+
+  /** Why servers could not be looked at the last time, by their names. */
+  get problems(): ReadonlyMap<string, unknown> {
+    return new Map([...this.#problems].map(([node, problem]) => [node.name, problem]));
   }
 
   /** What is known of each server, for metrics. */
@@ -162,12 +168,14 @@ export class Cluster {
   async #look(node: Node): Promise<void> {
     try {
       const { sentMs, nowUs, beat, beatTimeUs, timeline } = await node.lookAgain();
+      this.#problems.delete(node);
       this.beats.sawBeat(beat, beatTimeUs);
       if (timeline !== undefined) this.beats.sawClock(timeline, { sentMs, nowUs });
       this.#elect();
       const old = nowUs - beatTimeUs >= PERIOD_MS * 1000 || timeline !== timelineOf(beat);
       if (this.#reign?.node === node && old) this.#beat(this.#reign, beat);
     } catch (error) {
+      this.#problems.set(node, error);
       this.options.onError(node.name, error);
       this.#elect();
     }

@@ -103,6 +103,7 @@ describe('without a primary', () => {
     const answer = await new ReadPath(alone, NO_READ_OBSERVER).get(key, 0n, byDefault());
     expect(answer).toMatchObject({ source: 'REPLICA', stale: true, stock: { net: 3 } });
     expect(alone.writable).toBe(false);
+    expect([...alone.problems]).toMatchObject([['127.0.0.1:1', { code: 'ECONNREFUSED' }]]);
   });
 
   test('what the replica cannot answer truly is unavailable', async () => {
