@@ -1,6 +1,6 @@
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import { compressLongAnswer } from './compression.js';
+import { LONG_ANSWERS } from './compression.js';
 
 /** The page runs its own files and asks this service; nothing comes from elsewhere. Its styles stand in elements too. */
 const CONTENT_SECURITY_POLICY = {
@@ -14,16 +14,14 @@ const CONTENT_SECURITY_POLICY = {
   'frame-ancestors': "'none'",
 };
 
-const LONG = { onSend: compressLongAnswer };
-
 /** Serves the OpenAPI document and Swagger UI at the paths of the original system. */
 export async function addApiDocs(app: FastifyInstance): Promise<void> {
   let json: string | undefined;
-  app.get('/v3/api-docs', LONG, async (_request, reply) => {
+  app.get('/v3/api-docs', LONG_ANSWERS, async (_request, reply) => {
     json ??= JSON.stringify(app.swagger());
     return reply.type('application/json; charset=utf-8').send(json);
   });
-  app.get('/v3/api-docs.yaml', LONG, async (_request, reply) =>
+  app.get('/v3/api-docs.yaml', LONG_ANSWERS, async (_request, reply) =>
     reply.type('application/yaml; charset=utf-8').send(app.swagger({ yaml: true })),
   );
   await app.register(swaggerUi, {

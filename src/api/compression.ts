@@ -12,8 +12,11 @@ const BROTLI_OPTIONS = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
 const compressBrotli = promisify(brotliCompress);
 const compressGzip = promisify(gzip);
 
-/** An onSend hook for routes whose answers may be long. The work is done beside the event loop. */
-export async function compressLongAnswer(
+/** Options of routes whose answers may be long; all others have no part in compression. */
+export const LONG_ANSWERS = { onSend: compressLongAnswer };
+
+/** The work is done beside the event loop. */
+async function compressLongAnswer(
   request: FastifyRequest,
   reply: FastifyReply,
   payload: unknown,

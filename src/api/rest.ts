@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ApplyRequest, SellResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
-import { compressLongAnswer } from './compression.js';
+import { LONG_ANSWERS } from './compression.js';
 import { refuseOtherThanJson } from './http-refusal.js';
 import { addJsonBody } from './json-body.js';
 import { batchGetAnswer, getAnswer, listAnswer, movementAnswer } from './rest-answer.js';
@@ -50,7 +50,7 @@ function addGet(app: FastifyInstance, calls: Calls): void {
 }
 
 function addReadsOfMany(app: FastifyInstance, calls: Calls): void {
-  app.post('/api/v1/inventory/batch-get', { ...BATCH_GET, ...LONG }, async (request) => {
+  app.post('/api/v1/inventory/batch-get', { ...BATCH_GET, ...LONG_ANSWERS }, async (request) => {
     const decode = () => readBatchGet(request.body);
     return batchGetAnswer(await calls.run('batchGet', 'REST', decode, { requestId: request.id }));
   });
@@ -60,9 +60,9 @@ function addReadsOfMany(app: FastifyInstance, calls: Calls): void {
     const decode = () => readList(path, request.query);
     return listAnswer(await calls.run('list', 'REST', decode, { requestId: request.id }));
   };
-  app.get('/api/v1/stores/:storeId/inventory', { ...LIST_OF_STORE, ...LONG }, list);
-  app.get('/api/v1/products/:productId/inventory', { ...LIST_OF_PRODUCT, ...LONG }, list);
-  app.get('/api/v1/inventory/events', { ...LIST_EVENTS, ...LONG }, async (request, reply) => {
+  app.get('/api/v1/stores/:storeId/inventory', { ...LIST_OF_STORE, ...LONG_ANSWERS }, list);
+  app.get('/api/v1/products/:productId/inventory', { ...LIST_OF_PRODUCT, ...LONG_ANSWERS }, list);
+  app.get('/api/v1/inventory/events', { ...LIST_EVENTS, ...LONG_ANSWERS }, async (request, reply) => {
     reply.header('Cache-Control', REVALIDATE);
     const decode = () => readListEvents(request.query);
     return eventsAnswer(await calls.run('listEvents', 'REST', decode, { requestId: request.id }));
@@ -93,11 +93,8 @@ function addSync(app: FastifyInstance, calls: Calls): void {
       });
     return sendSync(reply, batch!, response);
   };
-  app.post('/api/v1/inventory/sync', { ...SYNC, ...LONG }, serve);
+  app.post('/api/v1/inventory/sync', { ...SYNC, ...LONG_ANSWERS }, serve);
 }
-
-/** Of routes whose answers may be long; all others have no part in compression. */
-const LONG = { onSend: compressLongAnswer };
 
 /** Caches may keep the answer, and must ask before they use it. */
 const REVALIDATE = 'no-cache';
