@@ -30,6 +30,9 @@ export class BatchFailure extends Error {
   }
 }
 
+/** Stocks only ever come about: each further try needs another one that was made in that very moment. */
+const LOCK_TRIES = 5;
+
 /** COMMIT was answered with another tag: PostgreSQL rolled back without calling it an error. */
 class NotCommitted extends Error {
   readonly code = '40000'; // transaction_rollback
@@ -86,14 +89,7 @@ async function lockAndJudge(
   const commands = submissions.flatMap((submission) => submission.commands);
   const keys = distinctKeys(commands);
   const lateCounts = commands.filter(isLateCount);
-  const request: LockRequest = { keys, making: [], commands, lateCounts, skipLocked };
-  let locked = await beginAndLock(client, request);
-  const making = missingKeys(request, locked);
-  if (making.length > 0) {
-    // Seldom: the first restock of a stock. Placeholders must come before the locks, so begin again with them.
-    await client.query('ROLLBACK');
-    locked = await beginAndLock(client, { ...request, making });
-  }
+  const locked = await lockAll(client, { keys, making: [], commands, lateCounts, skipLocked });
   const held = keysHeldByOthers(locked);
   const isFree = (submission: Submission) =>
     held.size === 0 || !submission.commands.some((each) => held.has(keyOf(each.storeId, each.productId)));
@@ -106,6 +102,19 @@ async function lockAndJudge(
   };
 }
 
+/** Begins, again where the stocks were not all there to be locked. */
+async function lockAll(client: Client, request: LockRequest): Promise<Locked> {
+  let locked = await beginAndLock(client, request);
+  for (let tries = 1; tries < LOCK_TRIES; tries++) {
+    const making = missingKeys(request, locked);
+    if (making.length === 0 && !wasMadeMeanwhile(request, locked)) break;
+    // Seldom: the first restock of a stock. Placeholders must come before the locks, so begin again with them.
+    await client.query('ROLLBACK');
+    locked = await beginAndLock(client, { ...request, making });
+  }
+  return locked;
+}
+
 /** Leaves the client usable for others, or closes it where that cannot be known. */
 async function giveBack(client: Client, answered: boolean): Promise<void> {
   const clean = answered && (await client.query('ROLLBACK').catch(() => undefined)) !== undefined;
@@ -114,6 +123,18 @@ async function giveBack(client: Client, answered: boolean): Promise<void> {
 
 function distinctKeys(keys: readonly StockKey[]): StockKey[] {
   return [...new Map(keys.map((key) => [keyOf(key.storeId, key.productId), key])).values()];
+}
+
+/**
+ * Whether a stock that was not there to be locked has an event that was read after the lock: then others made it in
+ * between, and the commands would be judged on two states of the world.
+ */
+function wasMadeMeanwhile({ keys }: LockRequest, { existing, events }: Locked): boolean {
+  if (events.length === 0 || existing.length === keys.length) return false;
+  const nameOf = (key: StockKey) => keyOf(key.storeId, key.productId);
+  const missing = new Set(keys.map(nameOf));
+  for (const key of existing) missing.delete(nameOf(key));
+  return events.some((event) => missing.has(nameOf(event)));
 }
 
 function missingKeys({ commands }: LockRequest, { existing }: Locked): StockKey[] {

@@ -186,6 +186,28 @@ describe('a command that the database cannot take', () => {
   });
 });
 
+test('a stock that others make while a batch waits for another one is there for all of the batch, or for none', async () => {
+  const [held, made] = [await newStock(10), `P-${nextProduct++}`];
+  const lock = await lockStock(held);
+  const eventId = uuidV7();
+  const batch = submitBatch(
+    'INDEPENDENT',
+    command('SALE', held, 1),
+    command('SALE', made, 1, { eventId }),
+    command('SALE', made, 1),
+  );
+  const waits = await poll(async () => {
+    const rows = await query(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    return rows.length > 0 ? true : undefined;
+  }, 10_000);
+  expect(waits).toBe(true);
+  await submit(command('RESTOCK', made, 5, { eventId }));
+  await lock.release();
+  expect((await batch).map(quantityAfter)).toEqual([9, 'EVENT_ID_REUSED', 4]);
+});
+
 test('a connection that is ended under a transaction is another try', async () => {
   const productId = await newStock(10);
   const lock = await lockStock(productId);
