@@ -19,7 +19,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   await installGate(database.url);
   services = await Services.start(database.url, 2);
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await services?.stop();

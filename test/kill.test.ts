@@ -28,13 +28,19 @@ const PLAN: Omit<LoadPlan, 'addresses'> = {
   stocks: { storePrefix: 'store', stores: 3, products: 10 },
   mix: { Sell: 6, Restock: 4, ApplyAtomic: 1, ApplyIndependent: 1 },
   batchSize: 10,
-  deadlineMs: 10_000,
+  deadlineMs: 30_000,
   tries: 100,
   seconds: 600,
 };
 
-/** Where nobody listens any more, the client itself says so, without a reason. */
-const TOLD_TO_GO_ELSEWHERE = new Set(['UNAVAILABLE SHUTTING_DOWN', 'UNAVAILABLE ']);
+/** Failures after which nothing was done. Where nobody listens any more, the client itself says so, without a reason. */
+const NOTHING_DONE = new Set([
+  'UNAVAILABLE ',
+  'UNAVAILABLE SHUTTING_DOWN',
+  // On a machine that is busy with other things.
+  'UNAVAILABLE DATABASE_UNAVAILABLE',
+  'RESOURCE_EXHAUSTED QUEUE_FULL',
+]);
 
 let database: TestDatabase;
 let services: ServiceProcess[];
@@ -45,13 +51,13 @@ beforeEach(async () => {
   await openStocks(database.url, PLAN.stocks, 20);
   services = await Promise.all([start(), start()]);
   load = new LoadProcess({ ...PLAN, addresses: services.map(({ grpcAddress }) => grpcAddress) });
-}, 60_000);
+}, 120_000);
 
 afterEach(async () => {
   await load?.remove();
   await Promise.all((services ?? []).map((service) => service.stop()));
   await database?.drop();
-}, 60_000);
+}, 120_000);
 
 const start = (grpcPort = '0') =>
   startService({ databaseUrl: database.url, environment: { ONHAND_GRPC_PORT: grpcPort } });
@@ -125,9 +131,9 @@ test(
     expect(endedMs - atMs).toBeLessThan(20_000);
     const failed = triesOf(calls).filter(({ failure }) => failure !== undefined);
     expect(failed.length).toBeGreaterThan(0);
-    expect(
-      failed.filter(({ failure }) => !TOLD_TO_GO_ELSEWHERE.has(`${failure?.code} ${failure?.reason}`)),
-    ).toEqual([]);
+    expect(failed.filter(({ failure }) => !NOTHING_DONE.has(`${failure?.code} ${failure?.reason}`))).toEqual(
+      [],
+    );
     // Nothing was done whose answer was cut off: then it would have been told as a replay.
     expect(triesOf(calls).filter(({ results }) => results?.some(({ replayed }) => replayed))).toEqual([]);
     expect((await audit(database.url, calls)).problems).toEqual([]);

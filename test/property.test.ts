@@ -17,7 +17,7 @@ let services: Services;
 beforeAll(async () => {
   database = await createTestDatabase();
   services = await Services.start(database.url, 2);
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await services?.stop();
