@@ -12,6 +12,9 @@ const stage = new Stage();
 
 afterEach(() => stage.clear());
 
+/** What a machine that is busy with other things may do to a caller, and what is gone at the next try. */
+const BUSY = /^(RESOURCE_EXHAUSTED QUEUE_FULL|DEADLINE_EXCEEDED .*)$/;
+
 /** Small stocks, so that sales are refused too. */
 const STOCKS = { storePrefix: 'store', stores: 2, products: 25 };
 
@@ -22,6 +25,7 @@ const PLAN: Omit<LoadPlan, 'seed' | 'addresses'> = {
   mix: { Sell: 12, Restock: 6, ApplyAtomic: 1, ApplyIndependent: 1 },
   batchSize: 20,
   deadlineMs: 10_000,
+  tries: 20,
   seconds: SECONDS,
 };
 
@@ -46,7 +50,9 @@ test('three processes that change the same 50 stocks for a minute, one by one an
   expect(Math.min(...loads.map((load) => load.totals.accepted))).toBeGreaterThan(1_000);
   expect(refused).toBeGreaterThan(100);
   expect(batches.length).toBeGreaterThan(100);
-  expect(failuresByReason(tries)).toEqual({});
+  const failures = failuresByReason(tries);
+  note(JSON.stringify(failures));
+  expect(Object.keys(failures).filter((failure) => !BUSY.test(failure))).toEqual([]);
   expect(result).toMatchObject({ problems: [], unknown: 0 });
   await stage.expectServicesAlive();
 }, 180_000);
