@@ -13,9 +13,9 @@ test('a folder that everybody can reach is taken as it is', () => {
 });
 
 test('each place out of reach has a folder of its own instead: two data folders never share a database', () => {
-  const [one, two] = [folderInsteadOf('/root/onhand/.onhand'), folderInsteadOf('/root/other')];
+  const [one, two] = [folderInsteadOf('/srv/onhand/.onhand'), folderInsteadOf('/srv/other')];
   expect(one).not.toBe(two);
   expect(dirname(one)).toBe(dirname(two));
-  expect(folderInsteadOf('/root/other')).toBe(two);
+  expect(folderInsteadOf('/srv/other')).toBe(two);
   expect(existsSync(two)).toBe(false);
 });
