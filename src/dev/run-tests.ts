@@ -92,7 +92,10 @@ async function runTests(
   const results = join(servers.folder, 'results.json');
   const coverage = wanted.coverage ? new CoverageRun(join(servers.folder, 'coverage')) : undefined;
   const code = await runJest(wanted, { servers, programs, results, coverage, interruption });
-  if (interruption.signal !== undefined) return 128 + constants.signals[interruption.signal];
+  if (interruption.signal !== undefined) {
+    complain(`Interrupted by ${interruption.signal}: there is no result.`);
+    return 128 + constants.signals[interruption.signal];
+  }
   const outcome = readOutcome(results, code);
   for (const [program, path] of programs) {
     const count = outcome.leftOut(program);
@@ -169,6 +172,8 @@ class Interruption {
   constructor() {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => this.interrupt(name));
     whenNpmIsGone(() => this.interrupt('SIGTERM'));
+    // A terminal that was closed takes no more lines; that must not keep the servers from being stopped.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   }
 
   private interrupt(signal: NodeJS.Signals): void {
