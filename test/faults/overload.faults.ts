@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { withConnection } from '../../src/dev/postgres-session.js';
 import type { TestDatabase } from '../../src/dev/test-database.js';
 import { audit } from '../load/audit.js';
 import type { RecordedCall } from '../load/journal.js';
@@ -24,8 +25,14 @@ const OVERLOAD = 3;
 const RECOVERY_MS = 5_000;
 const REFUSED_WITHIN_MS = 50;
 
-/** Less than the machine could do, so that a client on the same machine can send three times as much. */
-const SMALL = { ONHAND_LANES: '1', ONHAND_LANE_BATCH_LIMIT: '4' };
+/**
+ * A database that is slow, and small transactions: less than the machine could do, so that neither the client beside the
+ * service nor the processor is what cannot keep up.
+ */
+const SLOW_DATABASE = `
+  CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NULL; END $$;
+  CREATE TRIGGER slow AFTER INSERT ON event_log FOR EACH STATEMENT EXECUTE FUNCTION slow()`;
+const SMALL_TRANSACTIONS = { ONHAND_LANES: '1', ONHAND_LANE_BATCH_LIMIT: '4' };
 
 const PLAN: Omit<LoadPlan, 'seed' | 'addresses' | 'load' | 'seconds'> = {
   connections: 30,
@@ -41,7 +48,8 @@ let service: ServiceProcess;
 beforeEach(async () => {
   database = await stage.database();
   await openStocks(database.url, PLAN.stocks, 100_000);
-  service = await stage.service({ databaseUrl: database.url, environment: SMALL });
+  await withConnection(database.url, (client) => client.query(SLOW_DATABASE));
+  service = await stage.service({ databaseUrl: database.url, environment: SMALL_TRANSACTIONS });
 });
 
 afterEach(() => stage.clear());
@@ -89,8 +97,8 @@ function judgeOverload(calls: readonly RecordedCall[], capacity: number): TimeBo
     `${Math.round(capacity)} /s can be done; of ${Math.round(offered)} /s ${Math.round(done)} /s are; ` +
       `refused after p50 ${p50Ms(refused)}, p99 ${p99Ms(refused)} ms; ${JSON.stringify(failuresByReason(tries))}`,
   );
-  expect(refused.length).toBeGreaterThan(calls.length / 3);
   return [
+    { what: `${refused.length} of ${calls.length} refused`, kept: refused.length > calls.length / 3 },
     {
       what: `offered ${(offered / capacity).toFixed(1)} times as much`,
       kept: offered > 0.9 * OVERLOAD * capacity,

@@ -119,7 +119,8 @@ async function main([plan = '', journalPath = '']: readonly string[]): Promise<v
   process.on('message', () => run.stop());
   // Whoever started us is gone: nobody will read the journal.
   process.on('disconnect', () => process.exit(1));
-  const tell = () => process.send?.(run.totals);
+  // Its failure means that whoever started us is gone, which `disconnect` tells too.
+  const tell = () => process.send?.(run.totals, () => undefined);
   const progress = setInterval(tell, PROGRESS_EVERY_MS);
   await run.run();
   clearInterval(progress);
