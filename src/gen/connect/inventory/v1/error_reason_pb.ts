@@ -97,7 +97,8 @@ export enum ErrorReason {
   PAGE_TOKEN_INVALID = 10,
 
   /**
-   * Too many commands wait already; retry after google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED.
+   * Too many commands wait already, or this one would wait for more than half of its time; retry after
+   * google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED.
    *
    * @generated from enum value: ERROR_REASON_QUEUE_FULL = 11;
    */

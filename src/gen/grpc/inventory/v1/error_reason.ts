@@ -38,7 +38,10 @@ export enum ErrorReason {
   VERSION_NOT_REACHED = 9,
   /** PAGE_TOKEN_INVALID - The page token is not ours, or belongs to a request with other filters. INVALID_ARGUMENT. */
   PAGE_TOKEN_INVALID = 10,
-  /** QUEUE_FULL - Too many commands wait already; retry after google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED. */
+  /**
+   * QUEUE_FULL - Too many commands wait already, or this one would wait for more than half of its time; retry after
+   * google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED.
+   */
   QUEUE_FULL = 11,
   /** DEADLINE_EXCEEDED - The deadline passed first. A write may still take effect: ask again with the same event id. DEADLINE_EXCEEDED. */
   DEADLINE_EXCEEDED = 12,
