@@ -97,8 +97,8 @@ export enum ErrorReason {
   PAGE_TOKEN_INVALID = 10,
 
   /**
-   * Too many commands wait already, or this one would wait for more than half of its time; retry after
-   * google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED.
+   * Too many commands wait already, or this one would wait for more than half of its time, or too many watch; retry
+   * after google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED.
    *
    * @generated from enum value: ERROR_REASON_QUEUE_FULL = 11;
    */
@@ -134,7 +134,8 @@ export enum ErrorReason {
   SHUTTING_DOWN = 15,
 
   /**
-   * The stream's cursor is too old to go on from: List, then watch from the new cursor. OUT_OF_RANGE.
+   * The stream cannot go on from its cursor, or its reader fell too far behind: watch without a cursor, whose snapshot
+   * has what was missed. OUT_OF_RANGE.
    *
    * @generated from enum value: ERROR_REASON_RESYNC = 16;
    */

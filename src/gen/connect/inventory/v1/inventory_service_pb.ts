@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { BatchMode, Consistency, Event, EventStatus, Operation, OperationResult, OperationType, Origin, Source, Stock, StockKey } from "./inventory_pb.js";
+import type { BatchMode, Consistency, Effect, Event, EventStatus, Operation, OperationResult, OperationType, Origin, Source, Stock, StockKey } from "./inventory_pb.js";
 import { file_inventory_v1_inventory } from "./inventory_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file inventory/v1/inventory_service.proto.
  */
 export const file_inventory_v1_inventory_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRpbnZlbnRvcnkvdjEvaW52ZW50b3J5X3NlcnZpY2UucHJvdG8SDGludmVudG9yeS52MSJ3CgpHZXRSZXF1ZXN0EhAKCHN0b3JlX2lkGAEgASgJEhIKCnByb2R1Y3RfaWQYAiABKAkSLgoLY29uc2lzdGVuY3kYAyABKA4yGS5pbnZlbnRvcnkudjEuQ29uc2lzdGVuY3kSEwoLbWluX3ZlcnNpb24YBCABKAMiigEKC0dldFJlc3BvbnNlEiIKBXN0b2NrGAEgASgLMhMuaW52ZW50b3J5LnYxLlN0b2NrEiQKBnNvdXJjZRgCIAEoDjIULmludmVudG9yeS52MS5Tb3VyY2USDgoGY2FjaGVkGAMgASgIEhIKCm1heF9hZ2VfbXMYBCABKAUSDQoFc3RhbGUYBSABKAgiZwoPQmF0Y2hHZXRSZXF1ZXN0EiQKBGtleXMYASADKAsyFi5pbnZlbnRvcnkudjEuU3RvY2tLZXkSLgoLY29uc2lzdGVuY3kYAiABKA4yGS5pbnZlbnRvcnkudjEuQ29uc2lzdGVuY3kiuQEKEEJhdGNoR2V0UmVzcG9uc2USIwoGc3RvY2tzGAEgAygLMhMuaW52ZW50b3J5LnYxLlN0b2NrEicKB21pc3NpbmcYAiADKAsyFi5pbnZlbnRvcnkudjEuU3RvY2tLZXkSJAoGc291cmNlGAMgASgOMhQuaW52ZW50b3J5LnYxLlNvdXJjZRIOCgZjYWNoZWQYBCABKAgSEgoKbWF4X2FnZV9tcxgFIAEoBRINCgVzdGFsZRgGIAEoCCKKAQoLTGlzdFJlcXVlc3QSEAoIc3RvcmVfaWQYASABKAkSEgoKcHJvZHVjdF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCRIuCgtjb25zaXN0ZW5jeRgFIAEoDjIZLmludmVudG9yeS52MS5Db25zaXN0ZW5jeSKlAQoMTGlzdFJlc3BvbnNlEiMKBnN0b2NrcxgBIAMoCzITLmludmVudG9yeS52MS5TdG9jaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSJAoGc291cmNlGAMgASgOMhQuaW52ZW50b3J5LnYxLlNvdXJjZRIOCgZjYWNoZWQYBCABKAgSEgoKbWF4X2FnZV9tcxgFIAEoBRINCgVzdGFsZRgGIAEoCCKIAgoLU2VsbFJlcXVlc3QSEAoIc3RvcmVfaWQYASABKAkSEgoKcHJvZHVjdF9pZBgCIAEoCRIVCghxdWFudGl0eRgDIAEoBUgAiAEBEhAKCGV2ZW50X2lkGAQgASgJEjEKDW9jY3VycmVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjkKCG1ldGFkYXRhGAYgAygLMicuaW52ZW50b3J5LnYxLlNlbGxSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9xdWFudGl0eSJvCgxTZWxsUmVzcG9uc2USIgoFc3RvY2sYASABKAsyEy5pbnZlbnRvcnkudjEuU3RvY2sSFwoPcXVhbnRpdHlfYmVmb3JlGAIgASgFEhAKCGV2ZW50X2lkGAMgASgJEhAKCHJlcGxheWVkGAQgASgIIo4CCg5SZXN0b2NrUmVxdWVzdBIQCghzdG9yZV9pZBgBIAEoCRISCgpwcm9kdWN0X2lkGAIgASgJEhUKCHF1YW50aXR5GAMgASgFSACIAQESEAoIZXZlbnRfaWQYBCABKAkSMQoNb2NjdXJyZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoIbWV0YWRhdGEYBiADKAsyKi5pbnZlbnRvcnkudjEuUmVzdG9ja1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX3F1YW50aXR5InIKD1Jlc3RvY2tSZXNwb25zZRIiCgVzdG9jaxgBIAEoCzITLmludmVudG9yeS52MS5TdG9jaxIXCg9xdWFudGl0eV9iZWZvcmUYAiABKAUSEAoIZXZlbnRfaWQYAyABKAkSEAoIcmVwbGF5ZWQYBCABKAgidAoMQXBwbHlSZXF1ZXN0EhAKCHN0b3JlX2lkGAEgASgJEisKCm9wZXJhdGlvbnMYAiADKAsyFy5pbnZlbnRvcnkudjEuT3BlcmF0aW9uEiUKBG1vZGUYAyABKA4yFy5pbnZlbnRvcnkudjEuQmF0Y2hNb2RlIm0KDUFwcGx5UmVzcG9uc2USLgoHcmVzdWx0cxgBIAMoCzIdLmludmVudG9yeS52MS5PcGVyYXRpb25SZXN1bHQSFQoNc3VjY2Vzc19jb3VudBgCIAEoBRIVCg1mYWlsdXJlX2NvdW50GAMgASgFIqsBCgtTeW5jUmVxdWVzdBIQCghzdG9yZV9pZBgBIAEoCRINCgVlcG9jaBgCIAEoAxIQCghzZXF1ZW5jZRgDIAEoAxIlCgRtb2RlGAQgASgOMhcuaW52ZW50b3J5LnYxLkJhdGNoTW9kZRIrCgpvcGVyYXRpb25zGAUgAygLMhcuaW52ZW50b3J5LnYxLk9wZXJhdGlvbhIVCg1jaGFuZ2VfY3Vyc29yGAYgASgJIowBCgxTeW5jUmVzcG9uc2USIgoDYWNrGAEgASgLMhUuaW52ZW50b3J5LnYxLlN5bmNBY2sSKAoGY2hhbmdlGAIgASgLMhguaW52ZW50b3J5LnYxLlN5bmNDaGFuZ2USLgoJaGVhcnRiZWF0GAMgASgLMhsuaW52ZW50b3J5LnYxLlN5bmNIZWFydGJlYXQicgoHU3luY0FjaxINCgVlcG9jaBgBIAEoAxIWCg5hY2tlZF9zZXF1ZW5jZRgCIAEoAxIuCgdyZXN1bHRzGAMgAygLMh0uaW52ZW50b3J5LnYxLk9wZXJhdGlvblJlc3VsdBIQCghyZXBsYXllZBgEIAEoCCJjCgpTeW5jQ2hhbmdlEiMKBnN0b2NrcxgBIAMoCzITLmludmVudG9yeS52MS5TdG9jaxIZChFpbmNsdWRlZF9zZXF1ZW5jZRgCIAEoAxIVCg1jaGFuZ2VfY3Vyc29yGAMgASgJIj4KDVN5bmNIZWFydGJlYXQSLQoJd2F0ZXJtYXJrGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJFCgxXYXRjaFJlcXVlc3QSEAoIc3RvcmVfaWQYASABKAkSEwoLcHJvZHVjdF9pZHMYAiADKAkSDgoGY3Vyc29yGAMgASgJInMKDVdhdGNoUmVzcG9uc2USIwoGc3RvY2tzGAEgAygLMhMuaW52ZW50b3J5LnYxLlN0b2NrEg4KBmN1cnNvchgCIAEoCRItCgl3YXRlcm1hcmsYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp8DChFMaXN0RXZlbnRzUmVxdWVzdBIQCghzdG9yZV9pZBgBIAEoCRISCgpwcm9kdWN0X2lkGAIgASgJEhAKCGV2ZW50X2lkGAMgASgJEikKBHR5cGUYBCABKA4yGy5pbnZlbnRvcnkudjEuT3BlcmF0aW9uVHlwZRIpCgZzdGF0dXMYBSABKA4yGS5pbnZlbnRvcnkudjEuRXZlbnRTdGF0dXMSJAoGb3JpZ2luGAYgASgOMhQuaW52ZW50b3J5LnYxLk9yaWdpbhINCgVhY3RvchgHIAEoCRIuCgpzdGFydF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZGVzY2VuZGluZxgKIAEoCBIRCglwYWdlX3NpemUYCyABKAUSEgoKcGFnZV90b2tlbhgMIAEoCRIuCgtjb25zaXN0ZW5jeRgNIAEoDjIZLmludmVudG9yeS52MS5Db25zaXN0ZW5jeSKrAQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiMKBmV2ZW50cxgBIAMoCzITLmludmVudG9yeS52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSJAoGc291cmNlGAMgASgOMhQuaW52ZW50b3J5LnYxLlNvdXJjZRIOCgZjYWNoZWQYBCABKAgSEgoKbWF4X2FnZV9tcxgFIAEoBRINCgVzdGFsZRgGIAEoCDKNBQoQSW52ZW50b3J5U2VydmljZRI/CgNHZXQSGC5pbnZlbnRvcnkudjEuR2V0UmVxdWVzdBoZLmludmVudG9yeS52MS5HZXRSZXNwb25zZSIDkAIBEk4KCEJhdGNoR2V0Eh0uaW52ZW50b3J5LnYxLkJhdGNoR2V0UmVxdWVzdBoeLmludmVudG9yeS52MS5CYXRjaEdldFJlc3BvbnNlIgOQAgESQgoETGlzdBIZLmludmVudG9yeS52MS5MaXN0UmVxdWVzdBoaLmludmVudG9yeS52MS5MaXN0UmVzcG9uc2UiA5ACARI9CgRTZWxsEhkuaW52ZW50b3J5LnYxLlNlbGxSZXF1ZXN0GhouaW52ZW50b3J5LnYxLlNlbGxSZXNwb25zZRJGCgdSZXN0b2NrEhwuaW52ZW50b3J5LnYxLlJlc3RvY2tSZXF1ZXN0Gh0uaW52ZW50b3J5LnYxLlJlc3RvY2tSZXNwb25zZRJACgVBcHBseRIaLmludmVudG9yeS52MS5BcHBseVJlcXVlc3QaGy5pbnZlbnRvcnkudjEuQXBwbHlSZXNwb25zZRJBCgRTeW5jEhkuaW52ZW50b3J5LnYxLlN5bmNSZXF1ZXN0GhouaW52ZW50b3J5LnYxLlN5bmNSZXNwb25zZSgBMAESQgoFV2F0Y2gSGi5pbnZlbnRvcnkudjEuV2F0Y2hSZXF1ZXN0GhsuaW52ZW50b3J5LnYxLldhdGNoUmVzcG9uc2UwARJUCgpMaXN0RXZlbnRzEh8uaW52ZW50b3J5LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiAuaW52ZW50b3J5LnYxLkxpc3RFdmVudHNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_timestamp, file_inventory_v1_inventory]);
+  fileDesc("CiRpbnZlbnRvcnkvdjEvaW52ZW50b3J5X3NlcnZpY2UucHJvdG8SDGludmVudG9yeS52MSJ3CgpHZXRSZXF1ZXN0EhAKCHN0b3JlX2lkGAEgASgJEhIKCnByb2R1Y3RfaWQYAiABKAkSLgoLY29uc2lzdGVuY3kYAyABKA4yGS5pbnZlbnRvcnkudjEuQ29uc2lzdGVuY3kSEwoLbWluX3ZlcnNpb24YBCABKAMiigEKC0dldFJlc3BvbnNlEiIKBXN0b2NrGAEgASgLMhMuaW52ZW50b3J5LnYxLlN0b2NrEiQKBnNvdXJjZRgCIAEoDjIULmludmVudG9yeS52MS5Tb3VyY2USDgoGY2FjaGVkGAMgASgIEhIKCm1heF9hZ2VfbXMYBCABKAUSDQoFc3RhbGUYBSABKAgiZwoPQmF0Y2hHZXRSZXF1ZXN0EiQKBGtleXMYASADKAsyFi5pbnZlbnRvcnkudjEuU3RvY2tLZXkSLgoLY29uc2lzdGVuY3kYAiABKA4yGS5pbnZlbnRvcnkudjEuQ29uc2lzdGVuY3kiuQEKEEJhdGNoR2V0UmVzcG9uc2USIwoGc3RvY2tzGAEgAygLMhMuaW52ZW50b3J5LnYxLlN0b2NrEicKB21pc3NpbmcYAiADKAsyFi5pbnZlbnRvcnkudjEuU3RvY2tLZXkSJAoGc291cmNlGAMgASgOMhQuaW52ZW50b3J5LnYxLlNvdXJjZRIOCgZjYWNoZWQYBCABKAgSEgoKbWF4X2FnZV9tcxgFIAEoBRINCgVzdGFsZRgGIAEoCCKKAQoLTGlzdFJlcXVlc3QSEAoIc3RvcmVfaWQYASABKAkSEgoKcHJvZHVjdF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCRIuCgtjb25zaXN0ZW5jeRgFIAEoDjIZLmludmVudG9yeS52MS5Db25zaXN0ZW5jeSKlAQoMTGlzdFJlc3BvbnNlEiMKBnN0b2NrcxgBIAMoCzITLmludmVudG9yeS52MS5TdG9jaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSJAoGc291cmNlGAMgASgOMhQuaW52ZW50b3J5LnYxLlNvdXJjZRIOCgZjYWNoZWQYBCABKAgSEgoKbWF4X2FnZV9tcxgFIAEoBRINCgVzdGFsZRgGIAEoCCKIAgoLU2VsbFJlcXVlc3QSEAoIc3RvcmVfaWQYASABKAkSEgoKcHJvZHVjdF9pZBgCIAEoCRIVCghxdWFudGl0eRgDIAEoBUgAiAEBEhAKCGV2ZW50X2lkGAQgASgJEjEKDW9jY3VycmVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjkKCG1ldGFkYXRhGAYgAygLMicuaW52ZW50b3J5LnYxLlNlbGxSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9xdWFudGl0eSJvCgxTZWxsUmVzcG9uc2USIgoFc3RvY2sYASABKAsyEy5pbnZlbnRvcnkudjEuU3RvY2sSFwoPcXVhbnRpdHlfYmVmb3JlGAIgASgFEhAKCGV2ZW50X2lkGAMgASgJEhAKCHJlcGxheWVkGAQgASgIIo4CCg5SZXN0b2NrUmVxdWVzdBIQCghzdG9yZV9pZBgBIAEoCRISCgpwcm9kdWN0X2lkGAIgASgJEhUKCHF1YW50aXR5GAMgASgFSACIAQESEAoIZXZlbnRfaWQYBCABKAkSMQoNb2NjdXJyZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoIbWV0YWRhdGEYBiADKAsyKi5pbnZlbnRvcnkudjEuUmVzdG9ja1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX3F1YW50aXR5InIKD1Jlc3RvY2tSZXNwb25zZRIiCgVzdG9jaxgBIAEoCzITLmludmVudG9yeS52MS5TdG9jaxIXCg9xdWFudGl0eV9iZWZvcmUYAiABKAUSEAoIZXZlbnRfaWQYAyABKAkSEAoIcmVwbGF5ZWQYBCABKAgidAoMQXBwbHlSZXF1ZXN0EhAKCHN0b3JlX2lkGAEgASgJEisKCm9wZXJhdGlvbnMYAiADKAsyFy5pbnZlbnRvcnkudjEuT3BlcmF0aW9uEiUKBG1vZGUYAyABKA4yFy5pbnZlbnRvcnkudjEuQmF0Y2hNb2RlIm0KDUFwcGx5UmVzcG9uc2USLgoHcmVzdWx0cxgBIAMoCzIdLmludmVudG9yeS52MS5PcGVyYXRpb25SZXN1bHQSFQoNc3VjY2Vzc19jb3VudBgCIAEoBRIVCg1mYWlsdXJlX2NvdW50GAMgASgFIqsBCgtTeW5jUmVxdWVzdBIQCghzdG9yZV9pZBgBIAEoCRINCgVlcG9jaBgCIAEoAxIQCghzZXF1ZW5jZRgDIAEoAxIlCgRtb2RlGAQgASgOMhcuaW52ZW50b3J5LnYxLkJhdGNoTW9kZRIrCgpvcGVyYXRpb25zGAUgAygLMhcuaW52ZW50b3J5LnYxLk9wZXJhdGlvbhIVCg1jaGFuZ2VfY3Vyc29yGAYgASgJIowBCgxTeW5jUmVzcG9uc2USIgoDYWNrGAEgASgLMhUuaW52ZW50b3J5LnYxLlN5bmNBY2sSKAoGY2hhbmdlGAIgASgLMhguaW52ZW50b3J5LnYxLlN5bmNDaGFuZ2USLgoJaGVhcnRiZWF0GAMgASgLMhsuaW52ZW50b3J5LnYxLlN5bmNIZWFydGJlYXQicgoHU3luY0FjaxINCgVlcG9jaBgBIAEoAxIWCg5hY2tlZF9zZXF1ZW5jZRgCIAEoAxIuCgdyZXN1bHRzGAMgAygLMh0uaW52ZW50b3J5LnYxLk9wZXJhdGlvblJlc3VsdBIQCghyZXBsYXllZBgEIAEoCCJjCgpTeW5jQ2hhbmdlEiMKBnN0b2NrcxgBIAMoCzITLmludmVudG9yeS52MS5TdG9jaxIZChFpbmNsdWRlZF9zZXF1ZW5jZRgCIAEoAxIVCg1jaGFuZ2VfY3Vyc29yGAMgASgJIj4KDVN5bmNIZWFydGJlYXQSLQoJd2F0ZXJtYXJrGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJFCgxXYXRjaFJlcXVlc3QSEAoIc3RvcmVfaWQYASABKAkSEwoLcHJvZHVjdF9pZHMYAiADKAkSDgoGY3Vyc29yGAMgASgJIroBCg1XYXRjaFJlc3BvbnNlEiMKBnN0b2NrcxgBIAMoCzITLmludmVudG9yeS52MS5TdG9jaxIOCgZjdXJzb3IYAiABKAkSLQoJd2F0ZXJtYXJrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFuZ2VzGAQgAygLMhkuaW52ZW50b3J5LnYxLlN0b2NrQ2hhbmdlEhkKEXNuYXBzaG90X2NvbXBsZXRlGAUgASgIIvkCCgtTdG9ja0NoYW5nZRIiCgVzdG9jaxgBIAEoCzITLmludmVudG9yeS52MS5TdG9jaxIQCghldmVudF9pZBgCIAEoCRIpCgR0eXBlGAMgASgOMhsuaW52ZW50b3J5LnYxLk9wZXJhdGlvblR5cGUSJAoGZWZmZWN0GAQgASgOMhQuaW52ZW50b3J5LnYxLkVmZmVjdBIXCg9yZXF1ZXN0ZWRfZGVsdGEYBSABKAUSFQoNYXBwbGllZF9kZWx0YRgGIAEoBRINCgVhY3RvchgHIAEoCRIkCgZvcmlnaW4YCCABKA4yFC5pbnZlbnRvcnkudjEuT3JpZ2luEjEKDW9jY3VycmVkX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDXJlY29yZGVkX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEHNraXBwZWRfdmVyc2lvbnMYCyABKAMinwMKEUxpc3RFdmVudHNSZXF1ZXN0EhAKCHN0b3JlX2lkGAEgASgJEhIKCnByb2R1Y3RfaWQYAiABKAkSEAoIZXZlbnRfaWQYAyABKAkSKQoEdHlwZRgEIAEoDjIbLmludmVudG9yeS52MS5PcGVyYXRpb25UeXBlEikKBnN0YXR1cxgFIAEoDjIZLmludmVudG9yeS52MS5FdmVudFN0YXR1cxIkCgZvcmlnaW4YBiABKA4yFC5pbnZlbnRvcnkudjEuT3JpZ2luEg0KBWFjdG9yGAcgASgJEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpkZXNjZW5kaW5nGAogASgIEhEKCXBhZ2Vfc2l6ZRgLIAEoBRISCgpwYWdlX3Rva2VuGAwgASgJEi4KC2NvbnNpc3RlbmN5GA0gASgOMhkuaW52ZW50b3J5LnYxLkNvbnNpc3RlbmN5IqsBChJMaXN0RXZlbnRzUmVzcG9uc2USIwoGZXZlbnRzGAEgAygLMhMuaW52ZW50b3J5LnYxLkV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIkCgZzb3VyY2UYAyABKA4yFC5pbnZlbnRvcnkudjEuU291cmNlEg4KBmNhY2hlZBgEIAEoCBISCgptYXhfYWdlX21zGAUgASgFEg0KBXN0YWxlGAYgASgIMo0FChBJbnZlbnRvcnlTZXJ2aWNlEj8KA0dldBIYLmludmVudG9yeS52MS5HZXRSZXF1ZXN0GhkuaW52ZW50b3J5LnYxLkdldFJlc3BvbnNlIgOQAgESTgoIQmF0Y2hHZXQSHS5pbnZlbnRvcnkudjEuQmF0Y2hHZXRSZXF1ZXN0Gh4uaW52ZW50b3J5LnYxLkJhdGNoR2V0UmVzcG9uc2UiA5ACARJCCgRMaXN0EhkuaW52ZW50b3J5LnYxLkxpc3RSZXF1ZXN0GhouaW52ZW50b3J5LnYxLkxpc3RSZXNwb25zZSIDkAIBEj0KBFNlbGwSGS5pbnZlbnRvcnkudjEuU2VsbFJlcXVlc3QaGi5pbnZlbnRvcnkudjEuU2VsbFJlc3BvbnNlEkYKB1Jlc3RvY2sSHC5pbnZlbnRvcnkudjEuUmVzdG9ja1JlcXVlc3QaHS5pbnZlbnRvcnkudjEuUmVzdG9ja1Jlc3BvbnNlEkAKBUFwcGx5EhouaW52ZW50b3J5LnYxLkFwcGx5UmVxdWVzdBobLmludmVudG9yeS52MS5BcHBseVJlc3BvbnNlEkEKBFN5bmMSGS5pbnZlbnRvcnkudjEuU3luY1JlcXVlc3QaGi5pbnZlbnRvcnkudjEuU3luY1Jlc3BvbnNlKAEwARJCCgVXYXRjaBIaLmludmVudG9yeS52MS5XYXRjaFJlcXVlc3QaGy5pbnZlbnRvcnkudjEuV2F0Y2hSZXNwb25zZTABElQKCkxpc3RFdmVudHMSHy5pbnZlbnRvcnkudjEuTGlzdEV2ZW50c1JlcXVlc3QaIC5pbnZlbnRvcnkudjEuTGlzdEV2ZW50c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp, file_inventory_v1_inventory]);
 
 /**
  * Asks for one stock.
@@ -752,7 +752,7 @@ export const SyncHeartbeatSchema: GenMessage<SyncHeartbeat> = /*@__PURE__*/
   messageDesc(file_inventory_v1_inventory_service, 16);
 
 /**
- * Asks for stock changes.
+ * Asks for the changes of stocks.
  *
  * @generated from message inventory.v1.WatchRequest
  */
@@ -765,14 +765,15 @@ export type WatchRequest = Message<"inventory.v1.WatchRequest"> & {
   storeId: string;
 
   /**
-   * The products, at most 1,000; none means all products of the store.
+   * The products, at most 1,000, each 1 to 50 characters: in the store, or in all stores where none is given. None means
+   * all products of the store. Order and repeats do not matter.
    *
    * @generated from field: repeated string product_ids = 2;
    */
   productIds: string[];
 
   /**
-   * `cursor` of an earlier answer; empty means from now.
+   * `cursor` of an earlier answer to the same store and products; empty for the stocks as they are and all changes after.
    *
    * @generated from field: string cursor = 3;
    */
@@ -787,31 +788,45 @@ export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
   messageDesc(file_inventory_v1_inventory_service, 17);
 
 /**
- * Stocks that changed, or a sign of life with none.
+ * Stocks as they are, or changes, or a sign of life with neither.
  *
  * @generated from message inventory.v1.WatchResponse
  */
 export type WatchResponse = Message<"inventory.v1.WatchResponse"> & {
   /**
-   * The stocks as they were after each change, in version order per stock.
+   * A part of the snapshot, at most 500 stocks. Only at the beginning of a stream without a cursor.
    *
    * @generated from field: repeated inventory.v1.Stock stocks = 1;
    */
   stocks: Stock[];
 
   /**
-   * Where to go on after a reconnect.
+   * Where to go on after a reconnect: everything up to it has been sent. Empty until the snapshot is complete.
    *
    * @generated from field: string cursor = 2;
    */
   cursor: string;
 
   /**
-   * Every change committed up to this time has been sent.
+   * Every change committed up to this time, by the database's clock, has been sent. Unset where that is not known.
    *
    * @generated from field: google.protobuf.Timestamp watermark = 3;
    */
   watermark?: Timestamp | undefined;
+
+  /**
+   * What changed, at most 500; those of one stock in version order.
+   *
+   * @generated from field: repeated inventory.v1.StockChange changes = 4;
+   */
+  changes: StockChange[];
+
+  /**
+   * True in the one answer that ends the snapshot (which may have no stocks).
+   *
+   * @generated from field: bool snapshot_complete = 5;
+   */
+  snapshotComplete: boolean;
 };
 
 /**
@@ -820,6 +835,97 @@ export type WatchResponse = Message<"inventory.v1.WatchResponse"> & {
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
   messageDesc(file_inventory_v1_inventory_service, 18);
+
+/**
+ * One change of one stock.
+ *
+ * @generated from message inventory.v1.StockChange
+ */
+export type StockChange = Message<"inventory.v1.StockChange"> & {
+  /**
+   * The stock after the change. Its `create_time` is left out: a change does not alter it.
+   *
+   * @generated from field: inventory.v1.Stock stock = 1;
+   */
+  stock?: Stock | undefined;
+
+  /**
+   * The event that changed it.
+   *
+   * @generated from field: string event_id = 2;
+   */
+  eventId: string;
+
+  /**
+   * What was done.
+   *
+   * @generated from field: inventory.v1.OperationType type = 3;
+   */
+  type: OperationType;
+
+  /**
+   * How it took effect: APPLIED or OVERSOLD; nothing else changes a stock.
+   *
+   * @generated from field: inventory.v1.Effect effect = 4;
+   */
+  effect: Effect;
+
+  /**
+   * The change that was asked, in units: negative for SALE and WASTE. For COUNT the counted units.
+   *
+   * @generated from field: int32 requested_delta = 5;
+   */
+  requestedDelta: number;
+
+  /**
+   * The change that was made, in units.
+   *
+   * @generated from field: int32 applied_delta = 6;
+   */
+  appliedDelta: number;
+
+  /**
+   * Who asked.
+   *
+   * @generated from field: string actor = 7;
+   */
+  actor: string;
+
+  /**
+   * Which way the command came in.
+   *
+   * @generated from field: inventory.v1.Origin origin = 8;
+   */
+  origin: Origin;
+
+  /**
+   * When the caller says it happened.
+   *
+   * @generated from field: google.protobuf.Timestamp occurred_time = 9;
+   */
+  occurredTime?: Timestamp | undefined;
+
+  /**
+   * When the database recorded it.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 10;
+   */
+  recordedTime?: Timestamp | undefined;
+
+  /**
+   * So many versions of the stock right before this one were left out, because they were not read in time; 0 as a rule.
+   *
+   * @generated from field: int64 skipped_versions = 11;
+   */
+  skippedVersions: bigint;
+};
+
+/**
+ * Describes the message inventory.v1.StockChange.
+ * Use `create(StockChangeSchema)` to create a new message.
+ */
+export const StockChangeSchema: GenMessage<StockChange> = /*@__PURE__*/
+  messageDesc(file_inventory_v1_inventory_service, 19);
 
 /**
  * Asks for a page of history. Filters that are set must all hold.
@@ -924,7 +1030,7 @@ export type ListEventsRequest = Message<"inventory.v1.ListEventsRequest"> & {
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_inventory_v1_inventory_service, 19);
+  messageDesc(file_inventory_v1_inventory_service, 20);
 
 /**
  * A page of history.
@@ -980,7 +1086,7 @@ export type ListEventsResponse = Message<"inventory.v1.ListEventsResponse"> & {
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_inventory_v1_inventory_service, 20);
+  messageDesc(file_inventory_v1_inventory_service, 21);
 
 /**
  * Keeps stock per store and product. It never oversells, never applies one event id twice, and says how old every
@@ -1092,10 +1198,26 @@ export const InventoryService: GenService<{
     output: typeof SyncResponseSchema;
   },
   /**
-   * Streams stock changes of a store, of products, or of both, from a cursor on. Each change comes at least once;
-   * `version` tells repeats.
+   * Streams the changes of stocks: of a store, of products, or of products in a store. A store or product that nobody
+   * knows has no stocks yet; its changes come when it has.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, RESYNC.
+   * Without a cursor the stream begins with the stocks as they are (`stocks`, in several messages; the last one has
+   * `snapshot_complete`), then come the changes after them. With the cursor of an earlier answer it begins with the
+   * changes after that answer. Changes of one stock come in version order, without a gap; between stocks there is no
+   * order. A change may come again after a reconnect, never twice within a stream: `version` tells repeats. Each
+   * answer but those of a snapshot before its last has a cursor: keep the newest one.
+   *
+   * Who reads too slowly is not waited for: of a stock with several changes that were not read yet the newest is sent,
+   * and its `skipped_versions` tells how many were left out. Where even that is too much, the stream ends with RESYNC.
+   *
+   * Where nothing changes an answer without changes comes every 5 s, as a sign of life. No deadline is needed; one that
+   * is given ends the stream. SHUTTING_DOWN and DATABASE_UNAVAILABLE end it, too: go on from the newest cursor.
+   *
+   * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
+   * synchronous standby): watch without a cursor, whose snapshot has what was missed.
+   *
+   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
+   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
    *
    * @generated from rpc inventory.v1.InventoryService.Watch
    */

@@ -39,8 +39,8 @@ export enum ErrorReason {
   /** PAGE_TOKEN_INVALID - The page token is not ours, or belongs to a request with other filters. INVALID_ARGUMENT. */
   PAGE_TOKEN_INVALID = 10,
   /**
-   * QUEUE_FULL - Too many commands wait already, or this one would wait for more than half of its time; retry after
-   * google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED.
+   * QUEUE_FULL - Too many commands wait already, or this one would wait for more than half of its time, or too many watch; retry
+   * after google.rpc.RetryInfo's delay. RESOURCE_EXHAUSTED.
    */
   QUEUE_FULL = 11,
   /** DEADLINE_EXCEEDED - The deadline passed first. A write may still take effect: ask again with the same event id. DEADLINE_EXCEEDED. */
@@ -54,7 +54,10 @@ export enum ErrorReason {
   OUTCOME_UNKNOWN = 14,
   /** SHUTTING_DOWN - This process is about to stop; nothing was changed. UNAVAILABLE: retry, on another connection. */
   SHUTTING_DOWN = 15,
-  /** RESYNC - The stream's cursor is too old to go on from: List, then watch from the new cursor. OUT_OF_RANGE. */
+  /**
+   * RESYNC - The stream cannot go on from its cursor, or its reader fell too far behind: watch without a cursor, whose snapshot
+   * has what was missed. OUT_OF_RANGE.
+   */
   RESYNC = 16,
   /** SEQUENCE_GAP - A Sync message skipped a sequence; metadata has `expected_sequence`. OUT_OF_RANGE. */
   SEQUENCE_GAP = 17,

@@ -26,6 +26,7 @@ import { Timestamp } from "../../google/protobuf/timestamp.js";
 import {
   BatchMode,
   Consistency,
+  Effect,
   Event,
   EventStatus,
   Operation,
@@ -279,24 +280,65 @@ export interface SyncHeartbeat {
   watermark?: Timestamp | undefined;
 }
 
-/** Asks for stock changes. */
+/** Asks for the changes of stocks. */
 export interface WatchRequest {
   /** The store, 1 to 50 characters. This or `product_ids` is required. */
   storeId: string;
-  /** The products, at most 1,000; none means all products of the store. */
+  /**
+   * The products, at most 1,000, each 1 to 50 characters: in the store, or in all stores where none is given. None means
+   * all products of the store. Order and repeats do not matter.
+   */
   productIds: string[];
-  /** `cursor` of an earlier answer; empty means from now. */
+  /** `cursor` of an earlier answer to the same store and products; empty for the stocks as they are and all changes after. */
   cursor: string;
 }
 
-/** Stocks that changed, or a sign of life with none. */
+/** Stocks as they are, or changes, or a sign of life with neither. */
 export interface WatchResponse {
-  /** The stocks as they were after each change, in version order per stock. */
+  /** A part of the snapshot, at most 500 stocks. Only at the beginning of a stream without a cursor. */
   stocks: Stock[];
-  /** Where to go on after a reconnect. */
+  /** Where to go on after a reconnect: everything up to it has been sent. Empty until the snapshot is complete. */
   cursor: string;
-  /** Every change committed up to this time has been sent. */
-  watermark?: Timestamp | undefined;
+  /** Every change committed up to this time, by the database's clock, has been sent. Unset where that is not known. */
+  watermark?:
+    | Timestamp
+    | undefined;
+  /** What changed, at most 500; those of one stock in version order. */
+  changes: StockChange[];
+  /** True in the one answer that ends the snapshot (which may have no stocks). */
+  snapshotComplete: boolean;
+}
+
+/** One change of one stock. */
+export interface StockChange {
+  /** The stock after the change. Its `create_time` is left out: a change does not alter it. */
+  stock?:
+    | Stock
+    | undefined;
+  /** The event that changed it. */
+  eventId: string;
+  /** What was done. */
+  type: OperationType;
+  /** How it took effect: APPLIED or OVERSOLD; nothing else changes a stock. */
+  effect: Effect;
+  /** The change that was asked, in units: negative for SALE and WASTE. For COUNT the counted units. */
+  requestedDelta: number;
+  /** The change that was made, in units. */
+  appliedDelta: number;
+  /** Who asked. */
+  actor: string;
+  /** Which way the command came in. */
+  origin: Origin;
+  /** When the caller says it happened. */
+  occurredTime?:
+    | Timestamp
+    | undefined;
+  /** When the database recorded it. */
+  recordedTime?:
+    | Timestamp
+    | undefined;
+  /** So many versions of the stock right before this one were left out, because they were not read in time; 0 as a rule. */
+  skippedVersions: bigint;
 }
 
 /** Asks for a page of history. Filters that are set must all hold. */
@@ -1932,7 +1974,7 @@ export const WatchRequest: MessageFns<WatchRequest> = {
 };
 
 function createBaseWatchResponse(): WatchResponse {
-  return { stocks: [], cursor: "", watermark: undefined };
+  return { stocks: [], cursor: "", watermark: undefined, changes: [], snapshotComplete: false };
 }
 
 export const WatchResponse: MessageFns<WatchResponse> = {
@@ -1945,6 +1987,12 @@ export const WatchResponse: MessageFns<WatchResponse> = {
     }
     if (message.watermark !== undefined) {
       Timestamp.encode(message.watermark, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.changes) {
+      StockChange.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.snapshotComplete !== false) {
+      writer.uint32(40).bool(message.snapshotComplete);
     }
     return writer;
   },
@@ -1984,6 +2032,193 @@ export const WatchResponse: MessageFns<WatchResponse> = {
             }
 
             message.watermark = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.changes.push(StockChange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.snapshotComplete = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStockChange(): StockChange {
+  return {
+    stock: undefined,
+    eventId: "",
+    type: 0,
+    effect: 0,
+    requestedDelta: 0,
+    appliedDelta: 0,
+    actor: "",
+    origin: 0,
+    occurredTime: undefined,
+    recordedTime: undefined,
+    skippedVersions: 0n,
+  };
+}
+
+export const StockChange: MessageFns<StockChange> = {
+  encode(message: StockChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stock !== undefined) {
+      Stock.encode(message.stock, writer.uint32(10).fork()).join();
+    }
+    if (message.eventId !== "") {
+      writer.uint32(18).string(message.eventId);
+    }
+    if (message.type !== 0) {
+      writer.uint32(24).int32(message.type);
+    }
+    if (message.effect !== 0) {
+      writer.uint32(32).int32(message.effect);
+    }
+    if (message.requestedDelta !== 0) {
+      writer.uint32(40).int32(message.requestedDelta);
+    }
+    if (message.appliedDelta !== 0) {
+      writer.uint32(48).int32(message.appliedDelta);
+    }
+    if (message.actor !== "") {
+      writer.uint32(58).string(message.actor);
+    }
+    if (message.origin !== 0) {
+      writer.uint32(64).int32(message.origin);
+    }
+    if (message.occurredTime !== undefined) {
+      Timestamp.encode(message.occurredTime, writer.uint32(74).fork()).join();
+    }
+    if (message.recordedTime !== undefined) {
+      Timestamp.encode(message.recordedTime, writer.uint32(82).fork()).join();
+    }
+    if (message.skippedVersions !== 0n) {
+      if (BigInt.asIntN(64, message.skippedVersions) !== message.skippedVersions) {
+        throw new globalThis.Error("value provided for field message.skippedVersions of type int64 too large");
+      }
+      writer.uint32(88).int64(message.skippedVersions);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StockChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStockChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.stock = Stock.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.effect = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.requestedDelta = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.appliedDelta = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.origin = reader.int32() as any;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.occurredTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.recordedTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.skippedVersions = reader.int64() as bigint;
             continue;
           }
         }
@@ -2415,10 +2650,26 @@ export const InventoryServiceService = {
     responseDeserialize: (value: Buffer): SyncResponse => SyncResponse.decode(value),
   },
   /**
-   * Streams stock changes of a store, of products, or of both, from a cursor on. Each change comes at least once;
-   * `version` tells repeats.
+   * Streams the changes of stocks: of a store, of products, or of products in a store. A store or product that nobody
+   * knows has no stocks yet; its changes come when it has.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, RESYNC.
+   * Without a cursor the stream begins with the stocks as they are (`stocks`, in several messages; the last one has
+   * `snapshot_complete`), then come the changes after them. With the cursor of an earlier answer it begins with the
+   * changes after that answer. Changes of one stock come in version order, without a gap; between stocks there is no
+   * order. A change may come again after a reconnect, never twice within a stream: `version` tells repeats. Each
+   * answer but those of a snapshot before its last has a cursor: keep the newest one.
+   *
+   * Who reads too slowly is not waited for: of a stock with several changes that were not read yet the newest is sent,
+   * and its `skipped_versions` tells how many were left out. Where even that is too much, the stream ends with RESYNC.
+   *
+   * Where nothing changes an answer without changes comes every 5 s, as a sign of life. No deadline is needed; one that
+   * is given ends the stream. SHUTTING_DOWN and DATABASE_UNAVAILABLE end it, too: go on from the newest cursor.
+   *
+   * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
+   * synchronous standby): watch without a cursor, whose snapshot has what was missed.
+   *
+   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
+   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
    */
   watch: {
     path: "/inventory.v1.InventoryService/Watch" as const,
@@ -2510,10 +2761,26 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    */
   sync: handleBidiStreamingCall<SyncRequest, SyncResponse>;
   /**
-   * Streams stock changes of a store, of products, or of both, from a cursor on. Each change comes at least once;
-   * `version` tells repeats.
+   * Streams the changes of stocks: of a store, of products, or of products in a store. A store or product that nobody
+   * knows has no stocks yet; its changes come when it has.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, RESYNC.
+   * Without a cursor the stream begins with the stocks as they are (`stocks`, in several messages; the last one has
+   * `snapshot_complete`), then come the changes after them. With the cursor of an earlier answer it begins with the
+   * changes after that answer. Changes of one stock come in version order, without a gap; between stocks there is no
+   * order. A change may come again after a reconnect, never twice within a stream: `version` tells repeats. Each
+   * answer but those of a snapshot before its last has a cursor: keep the newest one.
+   *
+   * Who reads too slowly is not waited for: of a stock with several changes that were not read yet the newest is sent,
+   * and its `skipped_versions` tells how many were left out. Where even that is too much, the stream ends with RESYNC.
+   *
+   * Where nothing changes an answer without changes comes every 5 s, as a sign of life. No deadline is needed; one that
+   * is given ends the stream. SHUTTING_DOWN and DATABASE_UNAVAILABLE end it, too: go on from the newest cursor.
+   *
+   * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
+   * synchronous standby): watch without a cursor, whose snapshot has what was missed.
+   *
+   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
+   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
    */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
   /**
@@ -2666,10 +2933,26 @@ export interface InventoryServiceClient extends Client {
   sync(options: Partial<CallOptions>): ClientDuplexStream<SyncRequest, SyncResponse>;
   sync(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<SyncRequest, SyncResponse>;
   /**
-   * Streams stock changes of a store, of products, or of both, from a cursor on. Each change comes at least once;
-   * `version` tells repeats.
+   * Streams the changes of stocks: of a store, of products, or of products in a store. A store or product that nobody
+   * knows has no stocks yet; its changes come when it has.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, RESYNC.
+   * Without a cursor the stream begins with the stocks as they are (`stocks`, in several messages; the last one has
+   * `snapshot_complete`), then come the changes after them. With the cursor of an earlier answer it begins with the
+   * changes after that answer. Changes of one stock come in version order, without a gap; between stocks there is no
+   * order. A change may come again after a reconnect, never twice within a stream: `version` tells repeats. Each
+   * answer but those of a snapshot before its last has a cursor: keep the newest one.
+   *
+   * Who reads too slowly is not waited for: of a stock with several changes that were not read yet the newest is sent,
+   * and its `skipped_versions` tells how many were left out. Where even that is too much, the stream ends with RESYNC.
+   *
+   * Where nothing changes an answer without changes comes every 5 s, as a sign of life. No deadline is needed; one that
+   * is given ends the stream. SHUTTING_DOWN and DATABASE_UNAVAILABLE end it, too: go on from the newest cursor.
+   *
+   * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
+   * synchronous standby): watch without a cursor, whose snapshot has what was missed.
+   *
+   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
+   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
    */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
   watch(
