@@ -41,10 +41,19 @@ export interface SearchOptions {
 const STALE_AFTER_MS = 5_000;
 /** The age of an answer whose age nobody can tell. */
 const UNKNOWN_AGE_MS = 2 ** 31 - 1;
-/** A standby is given this long; then another server is asked. */
-const STANDBY_TIMEOUT_MS = 1_000;
+/** A server is given this long, and at most half of the time that is left; then the next one is asked. */
+const SERVER_TIMEOUT_MS = 1_000;
 /** Left for the answer's way back. */
 const RESERVE_MS = 20;
+
+/** Longer without an answer to a look (there are five a second), and others are asked first. */
+const SILENT_AFTER_MS = 1_000;
+
+const beatOf = (node: Node): bigint => node.lastLook?.beat ?? -1n;
+
+const isAnswering = (node: Node): boolean => !node.resting && node.answeredWithin(SILENT_AFTER_MS);
+
+const mayBeNewer = (node: Node, { beat }: Snapshot): boolean => isAnswering(node) && beatOf(node) > beat;
 
 /** One read's way from server to server, until one can answer it. */
 export class SourceSearch<S extends Snapshot> {
@@ -61,28 +70,30 @@ export class SourceSearch<S extends Snapshot> {
   ) {}
 
   /**
-   * Standbys that are near the newest beat, the least loaded first; then the primary; then whatever still answers.
+   * Standbys that are near the newest beat, the least loaded first; then the primary; then whatever still answers. None
+   * is waited for while another one could answer: a server that hangs keeps its connections and says nothing.
    *
    * @param turn whose turn it is among standbys of the same load.
    */
   async byDefault(turn: number): Promise<(S & Freshness) | undefined> {
     const { near, far } = this.#standbys(turn);
     for (const node of near) {
-      const answer = await this.#ask(node, STANDBY_TIMEOUT_MS);
+      const answer = await this.#ask(node);
       if (answer !== undefined && this.#isGood(node, answer)) return answer;
     }
     const { primary } = this.cluster;
-    if (primary !== undefined) {
-      const answer = await this.#ask(primary, Number.POSITIVE_INFINITY);
-      if (answer !== undefined && !answer.stale && !answer.standby) return answer;
-      if (answer !== undefined) this.#keep(answer);
+    const isLast = far.length === 0 && this.#fallback === undefined;
+    if (primary !== undefined && (isLast || isAnswering(primary))) {
+      const answer = await this.#askPrimary(primary, isLast ? Number.POSITIVE_INFINITY : SERVER_TIMEOUT_MS);
+      if (answer !== undefined) return answer;
     }
     for (const node of far) {
-      if (this.#fallback !== undefined && this.#fallback.beat >= (node.lastLook?.beat ?? 0n)) continue;
-      const answer = await this.#ask(node, STANDBY_TIMEOUT_MS);
+      if (this.#fallback !== undefined && !mayBeNewer(node, this.#fallback)) continue;
+      const answer = await this.#ask(node);
       if (answer !== undefined) this.#keep(answer);
     }
-    return this.#fallback;
+    if (primary === undefined || isLast || this.#fallback !== undefined) return this.#fallback;
+    return (await this.#askPrimary(primary, Number.POSITIVE_INFINITY)) ?? this.#fallback;
   }
 
   /** The primary, where its own snapshot shows that it is one: it takes commits, and did so within the last 2 s. */
@@ -96,16 +107,25 @@ export class SourceSearch<S extends Snapshot> {
     return undefined;
   }
 
-  /** `far` begins with the one that has come furthest. */
+  /** `far` begins with those that answer, of them the one that has come furthest. */
   #standbys(turn: number): { near: Node[]; far: Node[] } {
     const { standbys } = this.cluster;
     const first = standbys.length > 1 ? turn % standbys.length : 0;
     const inTurn = [...standbys.slice(first), ...standbys.slice(0, first)];
-    const beatOf = (node: Node) => node.lastLook?.beat ?? -1n;
-    const isNear = (node: Node) => !node.resting && this.cluster.isNear(beatOf(node));
+    const isNear = (node: Node) => isAnswering(node) && this.cluster.isNear(beatOf(node));
     const near = inTurn.filter(isNear).sort((a, b) => a.load - b.load);
-    const far = inTurn.filter((node) => !isNear(node)).sort((a, b) => Number(beatOf(b) - beatOf(a)));
+    const far = inTurn
+      .filter((node) => !isNear(node))
+      .sort((a, b) => Number(isAnswering(b)) - Number(isAnswering(a)) || Number(beatOf(b) - beatOf(a)));
     return { near, far };
+  }
+
+  /** Its answer, unless it was none: a stale one, or one of a server that is no primary any more, is kept at most. */
+  async #askPrimary(primary: Node, patienceMs: number): Promise<(S & Freshness) | undefined> {
+    const answer = await this.#ask(primary, patienceMs);
+    if (answer === undefined || !(answer.stale || answer.standby)) return answer;
+    this.#keep(answer);
+    return undefined;
   }
 
   #isGood(node: Node, answer: S & Freshness): boolean {
@@ -122,11 +142,12 @@ export class SourceSearch<S extends Snapshot> {
   }
 
   /** @throws what goes wrong on the primary for other reasons than that it cannot be reached: a defect. */
-  async #ask(node: Node, timeoutMs: number): Promise<(S & Freshness) | undefined> {
+  async #ask(node: Node, patienceMs = SERVER_TIMEOUT_MS): Promise<(S & Freshness) | undefined> {
     const leftMs = this.options.deadlineMs - performance.now() - RESERVE_MS;
     if (leftMs <= 0) return undefined;
+    const timeoutMs = patienceMs === Number.POSITIVE_INFINITY ? leftMs : Math.min(patienceMs, leftMs / 2);
     try {
-      const snapshot = await this.read({ pool: node.reads, timeoutMs: Math.min(timeoutMs, leftMs) });
+      const snapshot = await this.read({ pool: node.reads, timeoutMs });
       return { ...snapshot, ...this.#freshness(node, snapshot) };
     } catch (error) {
       if (node === this.cluster.primary && classifyFailure(error) === 'OTHER') throw error;

@@ -1,14 +1,20 @@
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { Callers } from '../../src/api/callers.js';
 import { Source } from '../../src/gen/grpc/inventory/v1/inventory.js';
 import { until } from '../until.js';
-import { note } from './findings.js';
-import type { ServerName } from './replicated-servers.js';
+import { expectInTime, note } from './findings.js';
+import { SERVER_NAMES, type ServerName } from './replicated-servers.js';
 import { Stage } from './stage.js';
 import { type ReadSeen, WatchedStock } from './watched-stock.js';
 
 const PATIENCE_MS = 30_000;
 const PRIMARY_AWAY_MS = 60_000;
+const HUNG_MS = 12_000;
+/** No server is counted on that has not answered for so long. */
+const HANG_KNOWN_AFTER_MS = 4_000;
+/** Two servers that hang are waited for, each for 1 s, before the third one is asked. */
+const SLOWEST_READ_MS = 2_500;
+const SLOWEST_LATER_MS = 500;
 
 const stage = new Stage();
 
@@ -96,3 +102,69 @@ test('without a primary for 60 s default reads go on, marked stale with their tr
   expect(metrics).toMatch(/^onhand_writable 0$/m);
   await stage.expectServicesAlive();
 }, 300_000);
+
+describe('servers that hang, their connections open', () => {
+  test(
+    'the primary, beside replicas that are near: default reads go on',
+    () => expectReadsGoOn(async ({ servers }) => servers.hang('a'), Source.REPLICA),
+    600_000,
+  );
+
+  test(
+    'the primary, beside replicas that are far behind: default reads go on',
+    () =>
+      expectReadsGoOn(async ({ servers, stock }) => {
+        for (const name of servers.standbys) await servers.run(name, 'SELECT pg_wal_replay_pause()');
+        await untilReadsComeFrom(stock, Source.PRIMARY);
+        servers.hang('a');
+      }, Source.REPLICA),
+    600_000,
+  );
+
+  test(
+    'every replica: default reads go on',
+    () =>
+      expectReadsGoOn(async ({ servers }) => {
+        for (const name of servers.standbys) servers.hang(name);
+      }, Source.PRIMARY),
+    600_000,
+  );
+});
+
+/** @param source where default reads come from once the fault is known. */
+async function expectReadsGoOn(
+  hang: (parts: Awaited<ReturnType<typeof putUp>>) => Promise<void>,
+  source: Source,
+): Promise<void> {
+  await expectInTime(async () => {
+    const parts = await putUp();
+    const { servers, stock } = parts;
+    await untilReadsComeFrom(stock, Source.REPLICA);
+    await hang(parts);
+    const hungMs = performance.now();
+    await until(async () => performance.now() - hungMs > HUNG_MS, 'time stands still', 60_000);
+    const written = stock.writes.some(({ ackedMs }) => ackedMs > hungMs + 1_000);
+    for (const name of SERVER_NAMES) servers.goOn(name);
+    for (const name of servers.standbys) await servers.run(name, 'SELECT pg_wal_replay_resume()');
+    await untilReadsComeFrom(stock, Source.REPLICA);
+    await until(async () => (stock.writes.at(-1)?.ackedMs ?? 0) > hungMs + HUNG_MS, 'no write', PATIENCE_MS);
+    await stock.stop();
+
+    const reads = stock.sentAfter(hungMs, 'DEFAULT').filter(({ sentMs }) => sentMs < hungMs + HUNG_MS);
+    const late = reads.filter(({ sentMs }) => sentMs > hungMs + HANG_KNOWN_AFTER_MS);
+    const tookMs = (each: readonly ReadSeen[]) =>
+      Math.round(Math.max(...each.map(({ sentMs, endedMs }) => endedMs - sentMs)));
+    note(`${reads.length} default reads, the slowest ${tookMs(reads)} ms, later on ${tookMs(late)} ms`);
+    expect(failuresOf(stock.reads.filter(({ kind }) => kind === 'DEFAULT'))).toEqual([]);
+    expect(stock.violations()).toEqual([]);
+    expect(written).toBe(source === Source.PRIMARY);
+    expect(late.filter((read) => read.source !== source)).toEqual([]);
+    await stage.expectServicesAlive();
+    await stage.clear();
+    return [
+      { what: `the slowest took ${tookMs(reads)} ms`, kept: tookMs(reads) <= SLOWEST_READ_MS },
+      { what: `later on the slowest took ${tookMs(late)} ms`, kept: tookMs(late) <= SLOWEST_LATER_MS },
+      { what: `${late.length} reads`, kept: late.length >= 500 },
+    ];
+  });
+}

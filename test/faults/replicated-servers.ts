@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ export class ReplicatedServers {
   primary: ServerName = 'a';
   readonly #folder: string;
   readonly #servers = new Map<ServerName, PostgresServer>();
+  readonly #hanging = new Set<ServerName>();
 
   private constructor(private readonly replication: 'SYNCHRONOUS' | 'ASYNCHRONOUS') {
     const { account } = findPostgresBinaries();
@@ -100,9 +102,37 @@ export class ReplicatedServers {
     return next;
   }
 
+  /** Stops every process of a server where it is: connections stay open, and nothing is answered. */
+  hang(name: ServerName): void {
+    this.#hanging.add(name);
+    this.#signalAll(name, 'SIGSTOP');
+  }
+
+  /** Lets a server that hangs go on. */
+  goOn(name: ServerName): void {
+    if (this.#hanging.delete(name)) this.#signalAll(name, 'SIGCONT');
+  }
+
+  /** Ends every process of a server at once, as a loss of power would. */
+  async cutPower(name: ServerName): Promise<void> {
+    this.hang(name);
+    this.#signalAll(name, 'SIGKILL');
+    this.#hanging.delete(name);
+    await this.server(name).exited;
+  }
+
   async stop(): Promise<void> {
+    for (const name of [...this.#hanging]) this.goOn(name);
     for (const server of this.#servers.values()) await server.stop('immediate');
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** The postmaster first: stopped, it starts no other process. */
+  #signalAll(name: ServerName, signal: NodeJS.Signals): void {
+    const { pid } = this.server(name);
+    process.kill(pid, signal);
+    const { stdout } = spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' });
+    for (const child of stdout.split('\n').filter(Boolean)) signalUnlessGone(Number(child), signal);
   }
 
   /** As a primary it lets commits wait for a standby, where the test wants that. */
@@ -123,5 +153,14 @@ export class ReplicatedServers {
 
   #dataDir(name: ServerName): string {
     return join(this.#folder, name);
+  }
+}
+
+/** A process that ended just now needs no signal. */
+function signalUnlessGone(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
