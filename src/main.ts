@@ -1,5 +1,6 @@
 import { startApi } from './api/start-api.js';
 import { type Config, ConfigError, readConfig } from './config.js';
+import { Tail } from './feed/tail.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger/ledger.js';
 import { Cluster } from './postgres/cluster.js';
 import { ReadPath } from './reads/read-path.js';
@@ -9,7 +10,7 @@ import { createMetrics, type Metrics } from './telemetry/metrics.js';
 import { startMetricsServer } from './telemetry/metrics-server.js';
 
 /**
- * The service: configuration -> pools -> ledger and reads -> servers -> signals. The one place that puts the parts
+ * The service: configuration -> pools -> ledger, reads and feed -> servers -> signals. The one place that puts the parts
  * together, reads the environment and ends the process.
  */
 
@@ -33,12 +34,14 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     },
   });
   const reads = new ReadPath(cluster, metrics.reads);
+  const tail = new Tail({ feed: () => cluster.feed, beats: cluster.beats, observer: metrics.feed });
   await cluster.start();
+  tail.start();
   for (const [server, err] of cluster.problems)
     logger.warn({ server, err }, 'The database server does not answer');
   if (!cluster.writable) logger.warn('No server takes writes; serving all the same, and looking for one');
   const redis = openRedis(config, logger);
-  observe(metrics, { cluster, ledger, redis });
+  observe(metrics, { cluster, ledger, tail, redis });
 
   const { host, grpcPort, httpPort, corsOrigins } = config;
   const health = { ready: () => cluster.answering, writable: () => cluster.writable };
@@ -65,6 +68,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     await api.stop(config.shutdownMs / 2);
     await ledger.drain();
     redis?.stop();
+    await tail.stop();
     await Promise.all([cluster.close(), metricsServer.stop()]);
   };
 }
@@ -99,10 +103,12 @@ function openRedis(config: Config, logger: Logger): RedisHealth | undefined {
 interface Observed {
   readonly cluster: Cluster;
   readonly ledger: Ledger;
+  readonly tail: Tail;
   readonly redis: RedisHealth | undefined;
 }
 
-function observe({ ledger: ledgerMetrics, database }: Metrics, { cluster, ledger, redis }: Observed): void {
+function observe(metrics: Metrics, { cluster, ledger, tail, redis }: Observed): void {
+  const { ledger: ledgerMetrics, database, feed } = metrics;
   ledgerMetrics.observeQueueLength(() => ledger.queueLength);
   database.observePools(() => cluster.pools);
   database.observeNodes(() => cluster.states());
@@ -110,6 +116,10 @@ function observe({ ledger: ledgerMetrics, database }: Metrics, { cluster, ledger
   database.observeHeartbeatAge(() => {
     const { newestAgeMs } = cluster.beats;
     return newestAgeMs === undefined ? undefined : newestAgeMs / 1000;
+  });
+  feed.observeLag(() => {
+    const watermarkMs = tail.position?.watermarkMs;
+    return watermarkMs === undefined ? undefined : (performance.now() - watermarkMs) / 1000;
   });
   if (redis !== undefined) database.observeRedis(() => redis.up);
 }

@@ -90,6 +90,24 @@ export interface RecordedEvent extends Omit<StockEvent, 'fingerprint' | 'judgedN
   readonly syncSequence: bigint;
 }
 
+/** What an event that changed its stock tells those who follow the stock. Its version is the one before and one. */
+export type StockChange = Pick<
+  StockEvent,
+  | 'storeId'
+  | 'productId'
+  | 'eventId'
+  | 'type'
+  | 'effect'
+  | 'requestedDelta'
+  | 'appliedDelta'
+  | 'netAfter'
+  | 'version'
+  | 'occurredTimeUs'
+  | 'recordedTimeUs'
+  | 'actor'
+  | 'origin'
+>;
+
 /** What an event needs to be recognised and its outcome given again. */
 export type PriorEvent = Pick<
   StockEvent,

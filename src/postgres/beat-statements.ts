@@ -14,13 +14,13 @@ export interface Look {
   readonly timeline: bigint | undefined;
 }
 
-/** A standby cannot tell the name of the WAL file that it writes: it writes none. */
+/** A column. A standby cannot tell the name of the WAL file that it writes: it writes none. */
+export const TIMELINE = `CASE WHEN NOT pg_is_in_recovery()
+  THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END AS timeline`;
+
 const LOOK = {
   name: 'look',
-  text: `SELECT n, time, clock_timestamp() AS now,
-      CASE WHEN NOT pg_is_in_recovery()
-        THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END AS timeline
-    FROM heartbeat`,
+  text: `SELECT n, time, clock_timestamp() AS now, ${TIMELINE} FROM heartbeat`,
 };
 
 /**
@@ -42,9 +42,12 @@ export async function lookAt(pool: Pool): Promise<Look> {
   const { rows } = await pool.query({ ...LOOK, query_timeout: LOOK_TIMEOUT_MS } as typeof LOOK);
   const row = rows[0];
   if (row === undefined) throw new Error('the heartbeat row is missing: run the migrations');
-  const timeline = row.timeline === null ? undefined : BigInt(`0x${row.timeline}`);
-  return { sentMs, nowUs: row.now, beat: row.n, beatTimeUs: row.time, timeline };
+  return { sentMs, nowUs: row.now, beat: row.n, beatTimeUs: row.time, timeline: toTimeline(row.timeline) };
 }
+
+/** What TIMELINE tells; undefined for a standby. */
+export const toTimeline = (digits: string | null): bigint | undefined =>
+  digits === null ? undefined : BigInt(`0x${digits}`);
 
 /** Makes the beat after `seen`, unless somebody else did; resolves to it once it is as durable as every commit. */
 export async function makeBeat(

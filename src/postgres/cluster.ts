@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BeatClock, timelineOf } from './beat-clock.js';
 import { makeBeat } from './beat-statements.js';
+import { FEED_SESSION_SETTINGS } from './feed-statements.js';
 import { Node } from './node.js';
 import type { Pool, PoolLimits } from './pool.js';
 import { createPool, destroyPool } from './pool.js';
@@ -34,7 +35,8 @@ const BEATS_BEHIND = 3n;
  * the answer all the same; while the beat still waits, the next ones wait for its row, and give up after lock_timeout.
  */
 const BEAT_SETTINGS = { statement_timeout: '0' };
-const BEAT_LIMITS: PoolLimits = { max: 1, min: 0, idleMs: 600_000, lifetimeMs: 1_800_000 };
+/** One connection each for the heartbeat and for the feed, so that they wait for nobody. */
+const LONE_LIMITS: PoolLimits = { max: 1, min: 0, idleMs: 600_000, lifetimeMs: 1_800_000 };
 
 /** The server that is the primary, on one timeline, and the connections that only a primary has. */
 interface Reign {
@@ -43,6 +45,8 @@ interface Reign {
   /** For the ledger alone: pipelined, with the ledger's session settings. */
   readonly writes: Pool;
   readonly beats: Pool;
+  /** For the feed alone. */
+  readonly feed: Pool;
 }
 
 /**
@@ -73,6 +77,11 @@ export class Cluster {
   /** Where the ledger writes; undefined while no primary can be counted on. */
   get writes(): Pool | undefined {
     return this.writable ? this.#reign?.writes : undefined;
+  }
+
+  /** Where the feed follows the event log; undefined while no primary is known. */
+  get feed(): Pool | undefined {
+    return this.#reign?.feed;
   }
 
   /** Whether a primary is there whose commits go through. */
@@ -150,7 +159,9 @@ export class Cluster {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     await Promise.all(this.#looking.values());
     const reign = this.#reign;
-    if (reign !== undefined) await Promise.all([reign.writes.end(), destroyPool(reign.beats)]);
+    if (reign !== undefined) {
+      await Promise.all([reign.writes.end(), destroyPool(reign.beats), destroyPool(reign.feed)]);
+    }
     await Promise.all(this.nodes.map((node) => node.close()));
   }
 
@@ -210,26 +221,29 @@ export class Cluster {
   #begin(node: Node, timeline: bigint): void {
     const last = this.#reign;
     const { limits, writeSettings, onError } = this.options;
-    const failed = (pool: string) => (error: unknown) => onError(`${pool} ${node.name}`, error);
+    const pool = (
+      name: string,
+      bounds: PoolLimits,
+      settings: Readonly<Record<string, string>>,
+      pipeline = false,
+    ) => {
+      const failed = (error: unknown) => onError(`${name} ${node.name}`, error);
+      return createPool({ url: node.url, name, limits: bounds, settings, pipeline, onError: failed });
+    };
     this.#reign = {
       node,
       timeline,
-      writes: createPool({
-        ...{ url: node.url, name: 'writes', limits, settings: writeSettings, pipeline: true },
-        onError: failed('writes'),
-      }),
-      beats: createPool({
-        ...{ url: node.url, name: 'beats', limits: BEAT_LIMITS, settings: BEAT_SETTINGS },
-        onError: failed('beats'),
-      }),
+      writes: pool('writes', limits, writeSettings, true),
+      beats: pool('beats', LONE_LIMITS, BEAT_SETTINGS),
+      feed: pool('feed', LONE_LIMITS, FEED_SESSION_SETTINGS),
     };
     if (last !== undefined) this.#end(last);
     this.options.onPrimary?.(node.name);
   }
 
   /** What runs there fails at once, so that it can be settled on the next primary. */
-  #end({ writes, beats }: Reign): void {
-    for (const pool of [writes, beats]) {
+  #end({ writes, beats, feed }: Reign): void {
+    for (const pool of [writes, beats, feed]) {
       destroyPool(pool).catch((error: unknown) => this.options.onError('writes', error));
     }
   }

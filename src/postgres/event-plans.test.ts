@@ -3,6 +3,7 @@ import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
 import { LEDGER_SESSION_SETTINGS } from '../ledger/ledger.js';
 import { type EventFilter, listEvents } from './event-statements.js';
+import { FEED_SESSION_SETTINGS, POLL } from './feed-statements.js';
 import { FIND_EVENTS } from './ledger-statements.js';
 import { createPool, type Pool } from './pool.js';
 
@@ -11,6 +12,7 @@ import { createPool, type Pool } from './pool.js';
 let database: TestDatabase;
 let ledgerPool: Pool;
 let readPool: Pool;
+let feedPool: Pool;
 
 const poolWith = (settings: Readonly<Record<string, string>>) => {
   const limits = { max: 1, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
@@ -21,10 +23,11 @@ beforeAll(async () => {
   database = await createTestDatabase();
   ledgerPool = poolWith(LEDGER_SESSION_SETTINGS);
   readPool = poolWith({});
+  feedPool = poolWith(FEED_SESSION_SETTINGS);
 });
 
 afterAll(async () => {
-  await Promise.all([ledgerPool.end(), readPool.end()]);
+  await Promise.all([ledgerPool.end(), readPool.end(), feedPool.end()]);
   await database.drop();
 });
 
@@ -39,6 +42,8 @@ const indexesIn = (plan: { rows: Record<string, string>[] }): Set<string> => {
 
 const plannedForLedger = async () =>
   indexesIn(await ledgerPool.query(`EXPLAIN (GENERIC_PLAN) ${FIND_EVENTS.text}`));
+
+const plannedForFeed = async () => indexesIn(await feedPool.query(`EXPLAIN (GENERIC_PLAN) ${POLL.text}`));
 
 /** The plan that `listEvents` gets for this filter: the pool that it is given asks for it in place of the rows. */
 const plannedForHistory = async (changes: Partial<EventFilter>, size = 50) => {
@@ -63,6 +68,10 @@ test('while the log is empty, event ids are looked up in their unique index', as
   expect(await plannedForLedger()).toEqual(new Set(['event_log_event_id_key']));
 });
 
+test('while the log is empty, the feed goes along the index of transactions', async () => {
+  expect(await plannedForFeed()).toEqual(new Set(['event_log_by_xid']));
+});
+
 describe.each(['before it is analyzed', 'once it is analyzed'])('in a log of 100,000 events, %s', (when) => {
   beforeAll(async () => {
     const client = new pg.Client(database.url);
@@ -82,6 +91,10 @@ describe.each(['before it is analyzed', 'once it is analyzed'])('in a log of 100
 
   test('event ids are looked up in their unique index', async () => {
     expect(await plannedForLedger()).toEqual(new Set(['event_log_event_id_key']));
+  });
+
+  test('the feed goes along the index of transactions', async () => {
+    expect(await plannedForFeed()).toEqual(new Set(['event_log_by_xid']));
   });
 
   test.each([false, true])(

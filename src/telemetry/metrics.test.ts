@@ -25,6 +25,10 @@ test('every family is served with what was observed', async () => {
   metrics.database.observePools(() => [['writes', { totalCount: 5, idleCount: 2, waitingCount: 1 }]]);
   metrics.database.observeWritable(() => true);
   metrics.database.observeHeartbeatAge(() => undefined);
+  metrics.feed.polled(12, 0.003);
+  metrics.feed.failed(new Error('no connection'));
+  metrics.feed.restarted('FAR_BEHIND');
+  metrics.feed.observeLag(() => 0.25);
   const response = await get('/metrics');
   expect(response.headers.get('content-type')).toContain('text/plain');
   const lines = (await response.text()).split('\n');
@@ -41,6 +45,11 @@ test('every family is served with what was observed', async () => {
       'onhand_pool_connections{pool="writes",state="waiting"} 1',
       'onhand_writable 1',
       'onhand_heartbeat_age_seconds Nan',
+      'onhand_feed_poll_seconds_bucket{le="0.005"} 1',
+      'onhand_feed_poll_failures_total 1',
+      'onhand_feed_changes_total 12',
+      'onhand_feed_restarts_total{cause="FAR_BEHIND"} 1',
+      'onhand_feed_lag_seconds 0.25',
     ]),
   );
   expect(lines.some((line) => line.startsWith('process_resident_memory_bytes '))).toBe(true);

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type FeedMetrics, feedMetrics } from './feed-metrics.js';
 import { FastCounter, FastHistogram } from './request-series.js';
 
 /** What is measured about requests. Children are made once per label set, so that a request does no look-up by label. */
@@ -65,6 +66,7 @@ export interface Metrics {
   readonly ledger: LedgerMetrics;
   readonly reads: ReadMetrics;
   readonly database: DatabaseMetrics;
+  readonly feed: FeedMetrics;
 }
 
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -80,6 +82,7 @@ export function createMetrics(): Metrics {
     ledger: ledgerMetrics(registry),
     reads: readMetrics(registry),
     database: databaseMetrics(registry),
+    feed: feedMetrics(registry),
   };
 }
 
