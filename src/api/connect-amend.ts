@@ -76,11 +76,13 @@ function amendGrpcWeb(calls: Calls, rpc: UnaryRpc, body: Buffer): Buffer {
   return frame;
 }
 
+/** How the library's messages about bytes that it cannot decode begin; it calls some of them internal errors. */
+const UNDECODABLE = ['parse binary', 'received compressed envelope', 'decompression failed'];
+
 /** What the library means by the code of an error that it made itself. */
 function libraryError(rpc: UnaryRpc, code: string | undefined, message = ''): unknown {
   const malformed = () => malformedMessage(`The ${RPC_NAMES[rpc]} request`, message);
-  // Bytes that cannot be decoded are an internal error to the library.
-  if (message.startsWith('parse binary')) return malformed();
+  if (UNDECODABLE.some((start) => message.startsWith(start))) return malformed();
   switch (code) {
     case 'RESOURCE_EXHAUSTED':
       return messageTooLarge();

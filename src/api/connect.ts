@@ -1,6 +1,6 @@
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { createConnectRouter, createContextKey, createContextValues } from '@connectrpc/connect';
-import type { UniversalHandler } from '@connectrpc/connect/protocol';
+import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
@@ -15,6 +15,7 @@ import { amendError } from './connect-amend.js';
 import { toConnectError } from './error-details.js';
 import { malformedMessage, UNARY_LIMIT_BYTES } from './errors.js';
 import { notServedYet } from './handlers.js';
+import { refusedByHttp } from './http-refusal.js';
 import { RPC_NAMES, type RpcKey, type StreamRpc, type UnaryRpc, type UnaryRpcs } from './rpcs.js';
 
 /** Fastify's, in the context of a call. */
@@ -110,6 +111,7 @@ async function serveUnary(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const response = await handler(toUniversalRequest(request, reply));
+  refuseUnknownType(response);
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body ?? []) chunks.push(chunk);
   const rpc = handler.method.localName as UnaryRpc;
@@ -134,14 +136,23 @@ async function serveStream(
   reply: FastifyReply,
 ): Promise<void> {
   // Over HTTP/1.1 the library refuses streams both ways by itself, without a word on what to use instead.
-  const universalRequest = { ...toUniversalRequest(request, reply), httpVersion: '2.0' };
+  const response = await handler({ ...toUniversalRequest(request, reply), httpVersion: '2.0' });
+  refuseUnknownType(response);
   // What the hooks have set, since Fastify does not send this answer.
   for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value!);
   reply.hijack();
   // A client that goes away in between is nothing to tell anybody.
-  await universalResponseToNodeResponse(await handler(universalRequest), reply.raw).catch(() => {
+  await universalResponseToNodeResponse(response, reply.raw).catch(() => {
     reply.raw.destroy();
   });
+}
+
+/** The library answers a content type that it does not know without a word. */
+function refuseUnknownType({ status }: UniversalServerResponse): void {
+  if (status !== 415) return;
+  const message =
+    'The Content-Type must be application/json or application/proto, for gRPC-Web application/grpc-web+proto or +json';
+  throw refusedByHttp('UNSUPPORTED_MEDIA_TYPE', message);
 }
 
 function toUniversalRequest(request: FastifyRequest, reply: FastifyReply) {

@@ -75,10 +75,10 @@ export class RestFields {
     return undefined;
   }
 
-  /** The digits of a whole number in a query; '0' where absent. */
+  /** The digits of a whole number of 64 bits in a query; '0' where absent. */
   wholeNumberText(name: string): string {
     const text = this.text(name);
-    if (/^-?\d{1,18}$/.test(text)) return text;
+    if (/^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text)) return text;
     if (text !== '') this.add(name, `${LABELS[name]} must be a whole number`);
     return '0';
   }
