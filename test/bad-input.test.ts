@@ -1,92 +1,26 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { Callers, type Method, type Result } from '../src/api/callers.js';
 import { poll } from '../src/dev/poll.js';
-import { withConnection } from '../src/dev/postgres-session.js';
-import { isAlive } from '../src/dev/process-registry.js';
-import { createTestDatabase, type TestDatabase } from '../src/dev/test-database.js';
-import { SellRequest } from '../src/gen/grpc/inventory/v1/inventory_service.js';
-import { type ServiceProcess, startService } from './service-process.js';
+import { OperationType } from '../src/gen/grpc/inventory/v1/inventory.js';
+import {
+  encodeSale,
+  isBinary,
+  refused,
+  restOrProtobuf,
+  Target,
+  TRANSPORTS,
+  type Transport,
+} from './bad-input-target.js';
 
-const TRANSPORTS = ['gRPC', 'Connect', 'REST'] as const;
-type Transport = (typeof TRANSPORTS)[number];
-
-const ON_HAND = 10;
 const GRIN = '\u{1F600}';
 const LIMIT_BYTES = 256 * 1024;
 
-/** The code of each reason as gRPC and Connect name it, and the HTTP status of Connect and of REST. */
-const CODES: Readonly<Record<string, readonly [string, string, number, number]>> = {
-  INVALID_FIELD: ['INVALID_ARGUMENT', 'invalid_argument', 400, 400],
-  MALFORMED_MESSAGE: ['INVALID_ARGUMENT', 'invalid_argument', 400, 400],
-  STOCK_NOT_FOUND: ['NOT_FOUND', 'not_found', 404, 404],
-  MESSAGE_TOO_LARGE: ['RESOURCE_EXHAUSTED', 'resource_exhausted', 429, 413],
-  DEADLINE_EXCEEDED: ['DEADLINE_EXCEEDED', 'deadline_exceeded', 504, 504],
-};
-
-let database: TestDatabase;
-let service: ServiceProcess;
-let callers: Callers;
-let good: { storeId: string; productId: string; quantity: number; eventId: string; metadata: object };
-let before: unknown;
+let target: Target;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  service = await startService({ databaseUrl: database.url });
-  callers = new Callers(service.grpcAddress, service.httpUrl);
-  good = { ...(await callers.stockOf(ON_HAND)), quantity: 1, eventId: '', metadata: {} };
-  before = await tables();
+  target = await Target.start();
 });
-
-afterAll(async () => {
-  callers?.grpc.close();
-  await service?.stop();
-  await database?.drop();
-});
-
-/** Whatever a test sent: nothing is recorded, nothing has changed, and the same process answers the next call. */
-afterEach(async () => {
-  expect(await tables()).toEqual(before);
-  expect(isAlive(service.pid)).toBe(true);
-  const { storeId, productId } = good;
-  for (const transport of TRANSPORTS) {
-    const answer = await send(transport, 'Get', { storeId, productId });
-    expect(answer.stock ?? answer).toMatchObject({ storeId, productId, quantity: ON_HAND });
-  }
-});
-
-const tables = () =>
-  withConnection(database.url, async (client) => {
-    const events = await client.query('SELECT count(*)::int AS events FROM event_log');
-    const stocks = await client.query('SELECT * FROM stock ORDER BY store_id, product_id');
-    return { ...events.rows[0], stocks: stocks.rows };
-  });
-
-/** Sends a request: an object; or a message as bytes over gRPC, as text elsewhere. */
-function send(transport: Transport, method: Method, request: object | string): Promise<Result> {
-  if (transport === 'Connect') return callers.overConnect(method, request);
-  if (transport === 'gRPC') {
-    const defaults = { consistency: 0, minVersion: 0n };
-    return callers.overGrpc(method, Buffer.isBuffer(request) ? request : Object.assign(defaults, request));
-  }
-  if (method !== 'Get') return callers.overRest(`/${method.toLowerCase()}`, request);
-  return callers.overRest(`?${new URLSearchParams(request as Record<string, string>)}`);
-}
-
-/** The answer that says this, over this transport; `problems` are the fields and what is wrong with each. */
-function refused(transport: Transport, reason: string, problems: Readonly<Record<string, string>> = {}) {
-  const [grpcCode, connectCode, connectStatus, restStatus] = CODES[reason]!;
-  const code = { gRPC: grpcCode, Connect: connectCode, REST: undefined }[transport];
-  const status = { gRPC: undefined, Connect: connectStatus, REST: restStatus }[transport];
-  const violations = Object.entries(problems).map(([field, description]) => ({ field, description }));
-  return {
-    reason,
-    ...(code !== undefined && { code }),
-    ...(status !== undefined && { status }),
-    ...(violations.length > 0 && { fieldViolations: violations }),
-  };
-}
+afterAll(() => target?.stop());
+afterEach(() => target.expectUnharmed());
 
 describe('fields that break their rules are named, the same over every transport', () => {
   const idProblems: [string, string, string][] = [
@@ -95,6 +29,8 @@ describe('fields that break their rules are named, the same over every transport
     ['51 long', 'x'.repeat(51), 'must not exceed 50 characters'],
     ['51 long in characters of two UTF-16 units', GRIN.repeat(51), 'must not exceed 50 characters'],
     ['with a NUL', 'a\0b', 'must not contain control or invalid characters'],
+    ['with a line break', 'a\r\nb', 'must not contain control or invalid characters'],
+    ['with an escape sequence', '\x1b[31ma', 'must not contain control or invalid characters'],
     ['with U+FFFD, what broken text becomes', 'a\uFFFD', 'must not contain control or invalid characters'],
     ['with a space before it', ' a', 'must not start or end with white space'],
   ];
@@ -104,12 +40,12 @@ describe('fields that break their rules are named, the same over every transport
   ]);
 
   test.each(idCases)('%s', async (_name, change, problems) => {
-    const { storeId, productId } = { ...good, ...change };
+    const { storeId, productId } = { ...target.good, ...change };
     for (const transport of TRANSPORTS) {
       const refusal = refused(transport, 'INVALID_FIELD', problems);
-      expect(await send(transport, 'Get', { storeId, productId })).toMatchObject(refusal);
-      expect(await send(transport, 'Sell', { ...good, ...change })).toMatchObject(refusal);
-      expect(await send(transport, 'Restock', { ...good, ...change })).toMatchObject(refusal);
+      expect(await target.send(transport, 'Get', { storeId, productId })).toMatchObject(refusal);
+      expect(await target.send(transport, 'Sell', { ...target.good, ...change })).toMatchObject(refusal);
+      expect(await target.send(transport, 'Restock', { ...target.good, ...change })).toMatchObject(refusal);
     }
   });
 
@@ -117,98 +53,126 @@ describe('fields that break their rules are named, the same over every transport
   test.each<[string, object, Record<string, string>]>([
     ['quantity 0', { quantity: 0 }, { quantity: 'Quantity must be at least 1' }],
     ['quantity -1', { quantity: -1 }, { quantity: 'Quantity must be at least 1' }],
+    ['quantity -2^31', { quantity: -(2 ** 31) }, { quantity: 'Quantity must be at least 1' }],
     ['quantity 10,001', { quantity: 10_001 }, { quantity: 'Quantity must not exceed 10,000' }],
+    ['quantity 2^31 - 1', { quantity: 2 ** 31 - 1 }, { quantity: 'Quantity must not exceed 10,000' }],
     ['no quantity', { quantity: undefined }, { quantity: 'Quantity is required' }],
     ['event id that is no UUID', { eventId: 'order-17' }, { eventId: uuid }],
     ['event id without hyphens', { eventId: '019063d8694739baea5966c26f8ad910' }, { eventId: uuid }],
     ['event id with a NUL', { eventId: '0190163d-8694-739b-aea5-966c26f8ad9\0' }, { eventId: uuid }],
+    ['event id of 10 KB', { eventId: '0'.repeat(10_240) }, { eventId: uuid }],
   ])('%s', async (_name, change, problems) => {
     for (const transport of TRANSPORTS) {
       const refusal = refused(transport, 'INVALID_FIELD', problems);
-      expect(await send(transport, 'Sell', { ...good, ...change })).toMatchObject(refusal);
-      expect(await send(transport, 'Restock', { ...good, ...change })).toMatchObject(refusal);
+      expect(await target.send(transport, 'Sell', { ...target.good, ...change })).toMatchObject(refusal);
+      expect(await target.send(transport, 'Restock', { ...target.good, ...change })).toMatchObject(refusal);
+    }
+  });
+
+  test('a version that no stock can have, and the greatest of all, to the last digit', async () => {
+    const { storeId, productId } = target.good;
+    const greatest = 2n ** 63n - 1n;
+    for (const transport of TRANSPORTS) {
+      const get = (version: bigint) => {
+        const minVersion = isBinary(transport) ? version : String(version);
+        return target.send(transport, 'Get', { storeId, productId, minVersion });
+      };
+      const negative = { minVersion: 'Minimum version must not be negative' };
+      expect(await get(-1n)).toMatchObject(refused(transport, 'INVALID_FIELD', negative));
+      expect(await get(greatest)).toMatchObject({
+        ...refused(transport, 'VERSION_NOT_REACHED'),
+        message: expect.stringContaining(String(greatest)),
+      });
+    }
+  });
+
+  test('a value that its enum does not have', async () => {
+    const { storeId, productId } = target.good;
+    for (const transport of TRANSPORTS) {
+      const consistency = restOrProtobuf<string | number>(transport, 'WEAK', 7);
+      expect(await target.send(transport, 'Get', { storeId, productId, consistency })).toMatchObject(
+        refused(transport, 'INVALID_FIELD', { consistency: 'Consistency must be STRONG or unset' }),
+      );
     }
   });
 });
 
-describe('what each encoding says in its own way', () => {
-  /** A good Sell without a quantity, then these bytes: field 3 is the quantity. */
-  const withBytes = (...bytes: number[]) => {
-    const { quantity: _, ...rest } = good;
-    return Buffer.concat([
-      SellRequest.encode({ ...rest, metadata: {} } as SellRequest).finish(),
-      Buffer.from(bytes),
-    ]);
-  };
-  const withQuantity = (text: string) => JSON.stringify(good).replace('"quantity":1', `"quantity":${text}`);
-  const withStoreId = (json: string) => JSON.stringify(good).replace(`"${good.storeId}"`, json);
-  const invalid = { storeId: 'Store ID must not contain control or invalid characters' };
+describe('a batch', () => {
+  /** One operation, a sale unless it says otherwise. */
+  const operation = (transport: Transport, change: Record<string, unknown> = {}) => ({
+    productId: target.good.productId,
+    ...restOrProtobuf<object>(
+      transport,
+      { type: 'SALE', delta: -1 },
+      { eventId: '', type: OperationType.SALE, quantity: 1, reason: '', metadata: {} },
+    ),
+    ...change,
+  });
+  const apply = (transport: Transport, operations: object[], mode?: string | number) =>
+    target.send(transport, 'Apply', {
+      storeId: target.good.storeId,
+      operations,
+      ...(mode !== undefined && { mode }),
+    });
 
-  type Request = () => object | string;
-  const refuses = async (transport: Transport, request: Request, refusal: object) => {
-    for (const method of ['Sell', 'Restock'] as const) {
-      expect(await send(transport, method, request())).toMatchObject(refusal);
+  test('of none, or of more than 1,000', async () => {
+    for (const transport of TRANSPORTS) {
+      const refusal = (problem: string) =>
+        refused(transport, 'INVALID_FIELD', { operations: `Operations ${problem}` });
+      expect(await apply(transport, [])).toMatchObject(refusal('are required'));
+      const many = Array.from({ length: 1_001 }, () => operation(transport));
+      expect(await apply(transport, many)).toMatchObject(refusal('must not exceed 1,000'));
     }
-  };
-  const quantity = (problem: string) => ({ quantity: `Quantity ${problem}` });
-
-  test.each<[string, Transport, Request, Record<string, string>]>([
-    ['a surrogate', 'gRPC', () => withBytes(0x18, 1, 0x0a, 3, 0xed, 0xa0, 0x80), invalid],
-    ['a lone surrogate', 'REST', () => withStoreId('"a\\ud800"'), invalid],
-    [
-      'quantity 2^31',
-      'gRPC',
-      () => withBytes(0x18, 0x80, 0x80, 0x80, 0x80, 8),
-      quantity('must be at least 1'),
-    ],
-    ['quantity 2^31', 'REST', () => withQuantity('2147483648'), quantity('must not exceed 10,000')],
-    ['NaN as a double', 'gRPC', () => withBytes(0x19, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f), quantity('is required')],
-    ['quantity "5" as text', 'gRPC', () => withBytes(0x1a, 1, 0x35), quantity('is required')],
-    ['quantity "5"', 'REST', () => withQuantity('"5"'), quantity('must be a number')],
-    ['quantity 1.5', 'REST', () => withQuantity('1.5'), quantity('must be a whole number')],
-  ])('%s over %s is a wrong field', async (_name, transport, request, problems) => {
-    await refuses(transport, request, refused(transport, 'INVALID_FIELD', problems));
   });
 
-  test.each<[string, Transport, Request]>([
-    ['a lone surrogate', 'Connect', () => withStoreId('"a\\ud800"')],
-    ['quantity 2^31', 'Connect', () => withQuantity('2147483648')],
-    ['quantity NaN', 'Connect', () => withQuantity('NaN')],
-    ['quantity "NaN"', 'Connect', () => withQuantity('"NaN"')],
-    ['quantity 1.5', 'Connect', () => withQuantity('1.5')],
-    ['quantity NaN', 'REST', () => withQuantity('NaN')],
-    ['a cut-off field', 'gRPC', () => withBytes(0x0a, 200, 0x41)],
-    ['an invalid tag', 'gRPC', () => withBytes(0x00, 0x01)],
-    ['half an object', 'Connect', () => '{"storeId":'],
-    ['half an object', 'REST', () => '{"storeId":'],
-    ['a list', 'Connect', () => '[]'],
-    ['a list', 'REST', () => '[]'],
-    ['nothing', 'REST', () => ''],
-    ['__proto__', 'REST', () => '{"__proto__":{}}'],
-  ])('%s over %s cannot be decoded', async (_name, transport, request) => {
-    await refuses(transport, request, refused(transport, 'MALFORMED_MESSAGE'));
+  test('is refused whole for one wrong operation, which is named', async () => {
+    for (const transport of TRANSPORTS) {
+      const operations = [operation(transport), operation(transport, { productId: 'a\0' })];
+      expect(await apply(transport, operations)).toMatchObject(
+        refused(transport, 'INVALID_FIELD', {
+          'operations[1].productId': 'Product ID must not contain control or invalid characters',
+        }),
+      );
+    }
+  });
+
+  test('of an unknown mode, with an operation of an unknown type', async () => {
+    for (const transport of TRANSPORTS) {
+      const type = restOrProtobuf<string | number>(transport, 'THEFT', 99);
+      const mode = restOrProtobuf<string | number>(transport, 'SOMEHOW', 9);
+      expect(await apply(transport, [operation(transport, { type })], mode)).toMatchObject(
+        refused(transport, 'INVALID_FIELD', {
+          mode: 'Mode must be ATOMIC, INDEPENDENT or unset',
+          'operations[0].type': 'Type must be SALE, RESTOCK, RETURN, COUNT or WASTE',
+        }),
+      );
+    }
   });
 });
 
 test.each([
   ['of another store', () => ({ storeId: 'nowhere' })],
   ['of another product', () => ({ productId: 'nothing' })],
-  ['in other letter case', () => ({ productId: good.productId.toUpperCase() })],
+  ['in other letter case', () => ({ productId: target.good.productId.toUpperCase() })],
+  ['of the same letters, composed otherwise', () => ({ productId: 'Cafe\u0301' })],
+  ['whose name is SQL', () => ({ productId: `' OR 1=1; DROP TABLE stock; --` })],
+  ['whose name is a pattern', () => ({ productId: '%_\\' })],
+  ['whose name is read from the right', () => ({ productId: '\u202Eabc\u200Bd' })],
 ])('a stock %s is unknown, and a sale of it leaves no row', async (_name, change) => {
-  const request = { ...good, ...change() };
+  const request = { ...target.good, ...change() };
   const { storeId, productId } = request;
   for (const transport of TRANSPORTS) {
     const refusal = refused(transport, 'STOCK_NOT_FOUND');
-    expect(await send(transport, 'Get', { storeId, productId })).toMatchObject(refusal);
-    expect(await send(transport, 'Sell', request)).toMatchObject(refusal);
+    expect(await target.send(transport, 'Get', { storeId, productId })).toMatchObject(refusal);
+    expect(await target.send(transport, 'Sell', request)).toMatchObject(refusal);
   }
 });
 
 describe('a message', () => {
   const encode = (transport: Transport, storeId: string) =>
-    transport === 'gRPC'
-      ? Buffer.from(SellRequest.encode({ ...good, storeId, metadata: {} } as SellRequest).finish())
-      : JSON.stringify({ ...good, storeId });
+    isBinary(transport)
+      ? encodeSale({ ...target.good, storeId })
+      : JSON.stringify({ ...target.good, storeId });
   /** A Sell of exactly this many bytes. */
   const ofBytes = (transport: Transport, bytes: number) => {
     const overhead = encode(transport, 'x'.repeat(LIMIT_BYTES)).length - LIMIT_BYTES;
@@ -223,14 +187,16 @@ describe('a message', () => {
       });
       const tooLarge = refused(transport, 'MESSAGE_TOO_LARGE');
       for (const method of ['Sell', 'Restock'] as const) {
-        expect(await send(transport, method, ofBytes(transport, LIMIT_BYTES))).toMatchObject(inFields);
-        expect(await send(transport, method, ofBytes(transport, LIMIT_BYTES + 1))).toMatchObject(tooLarge);
+        expect(await target.send(transport, method, ofBytes(transport, LIMIT_BYTES))).toMatchObject(inFields);
+        expect(await target.send(transport, method, ofBytes(transport, LIMIT_BYTES + 1))).toMatchObject(
+          tooLarge,
+        );
       }
     },
   );
 
   test('above 1 MB is not even read by the gRPC server', async () => {
-    const answer = await send('gRPC', 'Sell', ofBytes('gRPC', 1024 * 1024 + 1));
+    const answer = await target.send('gRPC', 'Sell', ofBytes('gRPC', 1024 * 1024 + 1));
     expect(answer.code).toBe('RESOURCE_EXHAUSTED');
   });
 });
@@ -242,31 +208,26 @@ describe('a deadline that has passed', () => {
   test('over gRPC', async () => {
     // Where the server's library notices first, it answers by itself: with the code, and without a reason.
     const answer = await poll(async () => {
-      const result = await callers.overGrpc('Restock', good, { headers: { 'grpc-timeout': '1n' } });
+      const headers = { 'grpc-timeout': '1n' };
+      const result = await target.callers.overGrpc('Restock', target.good, { headers });
       expect(result.code).toBe('DEADLINE_EXCEEDED');
       return result.reason === undefined ? undefined : result;
     }, 20_000);
     expect(answer).toMatchObject({ ...refused('gRPC', 'DEADLINE_EXCEEDED'), ...notBegun });
   });
 
-  test('over Connect', async () => {
-    const answer = await callers.overConnect('Restock', good, { 'connect-timeout-ms': '0' });
-    expect(answer).toMatchObject({ ...refused('Connect', 'DEADLINE_EXCEEDED'), ...notBegun });
+  test('over Connect and gRPC-Web', async () => {
+    const { callers, good } = target;
+    const connect = { 'connect-timeout-ms': '0' };
+    const exceeded = (transport: Transport) => ({ ...refused(transport, 'DEADLINE_EXCEEDED'), ...notBegun });
+    expect(await callers.overConnect('Restock', good, connect)).toMatchObject(exceeded('Connect JSON'));
+    expect(await callers.overConnectBinary('Restock', good, connect)).toMatchObject(
+      exceeded('Connect binary'),
+    );
+    expect(await callers.overGrpcWeb('Restock', good, { 'grpc-timeout': '0n' })).toMatchObject(
+      exceeded('gRPC-Web'),
+    );
   });
 });
 
-test.each(['gRPC', 'HTTP'])(
-  'what is not even HTTP ends its connection on the %s port, and nothing else',
-  async (port) => {
-    const url = new URL(port === 'gRPC' ? `http://${service.grpcAddress}` : service.httpUrl);
-    const socket = connect(Number(url.port), url.hostname);
-    socket.resume().write('\x16\x03\x01\0\xff no request at all\r\n\r\n');
-    await once(socket, 'close');
-  },
-);
-
-test('none of all this was a defect', async () => {
-  const metrics = await (await fetch(service.metricsUrl)).text();
-  expect(metrics).toContain('code="INVALID_ARGUMENT",reason="INVALID_FIELD"');
-  expect(metrics).not.toMatch(/onhand_requests_total\{.*code="INTERNAL"/);
-});
+test('none of all this was a defect', () => target.expectNoDefect());
