@@ -1,5 +1,6 @@
 import { startApi } from './api/start-api.js';
 import { type Config, ConfigError, readConfig } from './config.js';
+import { Hints } from './feed/hints.js';
 import { Tail } from './feed/tail.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger/ledger.js';
 import { Cluster } from './postgres/cluster.js';
@@ -22,6 +23,8 @@ type Stop = () => Promise<void>;
 async function start(config: Config, logger: Logger): Promise<Stop> {
   const metrics = createMetrics();
   const cluster = openCluster(config, metrics, logger);
+  const tail = new Tail({ feed: () => cluster.feed, beats: cluster.beats, observer: metrics.feed });
+  const hints = openHints(config, metrics, tail);
   const ledger = new Ledger({
     writes: () => cluster.writes,
     lanes: config.lanes,
@@ -30,11 +33,16 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     batchLimit: config.laneBatchLimit,
     observer: {
       ...metrics.ledger,
+      batchCommitted: (commands, seconds, stocks) => {
+        metrics.ledger.batchCommitted(commands, seconds);
+        if (stocks.length === 0) return;
+        tail.hint();
+        hints?.publish(stocks);
+      },
       failed: (error) => logger.warn({ err: error }, 'A batch could not be settled'),
     },
   });
   const reads = new ReadPath(cluster, metrics.reads);
-  const tail = new Tail({ feed: () => cluster.feed, beats: cluster.beats, observer: metrics.feed });
   await cluster.start();
   tail.start();
   for (const [server, err] of cluster.problems)
@@ -68,6 +76,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     await api.stop(config.shutdownMs / 2);
     await ledger.drain();
     redis?.stop();
+    hints?.stop();
     await tail.stop();
     await Promise.all([cluster.close(), metricsServer.stop()]);
   };
@@ -98,6 +107,13 @@ function openRedis(config: Config, logger: Logger): RedisHealth | undefined {
     if (up) logger.info('Redis answers');
     else logger.warn('Redis does not answer; the service goes on without');
   });
+}
+
+function openHints({ redisUrl }: Config, { feed }: Metrics, tail: Tail): Hints | undefined {
+  if (redisUrl === undefined) return undefined;
+  const hints = new Hints({ redisUrl, heard: () => tail.hint(), observer: feed });
+  tail.listen(hints);
+  return hints;
 }
 
 interface Observed {

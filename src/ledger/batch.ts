@@ -1,7 +1,7 @@
 import { createsStock, isLateCount } from '../domain/decide.js';
 import type { Verdict } from '../domain/judge-submissions.js';
 import { judgeSubmissions, keyOf } from '../domain/judge-submissions.js';
-import type { Outcome, StockKey, Submission } from '../domain/types.js';
+import type { Outcome, StockKey, StockRow, Submission } from '../domain/types.js';
 import type { Locked, LockRequest } from '../postgres/ledger-statements.js';
 import { beginAndLock, writeAndCommit } from '../postgres/ledger-statements.js';
 import type { Client, Pool } from '../postgres/pool.js';
@@ -18,6 +18,13 @@ import { isTransactionError } from '../postgres/sql-errors.js';
 
 /** What became of each submission: its outcomes, or LOCKED where another transaction holds one of its stocks. */
 export type BatchOutcomes = readonly (readonly Outcome[] | 'LOCKED')[];
+
+/** What a transaction has made durable. */
+export interface Committed {
+  readonly outcomes: BatchOutcomes;
+  /** The stocks that it changed, as it left them. */
+  readonly stocks: readonly StockRow[];
+}
 
 /** The transaction failed. */
 export class BatchFailure extends Error {
@@ -45,7 +52,8 @@ class NotReplicated extends Error {
 }
 
 /**
- * Runs the submissions in one transaction; resolves to their outcomes, in their order, once they are durable.
+ * Runs the submissions in one transaction; resolves to their outcomes, in their order, once they are durable, and to the
+ * stocks that they changed.
  *
  * @param skipLocked passes by submissions whose stocks others have locked, instead of waiting for them.
  * @throws BatchFailure where nothing, or (if `unsettled`) possibly everything, took effect.
@@ -54,7 +62,7 @@ export async function runBatch(
   pool: Pool | undefined,
   submissions: readonly Submission[],
   skipLocked: boolean,
-): Promise<BatchOutcomes> {
+): Promise<Committed> {
   if (pool === undefined) throw new BatchFailure(new Error('no primary takes writes'));
   const client = await pool.connect().catch((error: unknown) => {
     throw new BatchFailure(error);
@@ -66,7 +74,7 @@ export async function runBatch(
     if (tag !== 'COMMIT') throw new NotCommitted(`COMMIT was answered ${tag}`);
     if (warned) throw new NotReplicated('COMMIT was answered with a warning');
     client.release();
-    return judged.outcomes;
+    return { outcomes: judged.outcomes, stocks: judged.verdict.stocks };
   } catch (error) {
     // An ERROR, after COMMIT was sent too, is an answer: the transaction is gone. Anything else is none.
     const answered = isTransactionError(error);

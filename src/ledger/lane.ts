@@ -44,9 +44,9 @@ export class Lane {
     const { observer } = options;
     this.#observer = {
       ...observer,
-      batchCommitted: (commands, seconds) => {
+      batchCommitted: (commands, seconds, stocks) => {
         this.#commitMs += NEWEST_WEIGHT * (seconds * 1000 - this.#commitMs);
-        observer.batchCommitted(commands, seconds);
+        observer.batchCommitted(commands, seconds, stocks);
       },
     };
     this.#siding = role === 'MAIN' ? new Lane(options, 'SIDING') : undefined;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { StockRow } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
 import { BatchFailure, runBatch } from './batch.js';
@@ -6,7 +7,8 @@ import type { Pending } from './pending.js';
 
 /** What is told about batches while they run. */
 export interface BatchObserver {
-  batchCommitted(commands: number, seconds: number): void;
+  /** @param stocks those that were changed, as they are now. */
+  batchCommitted(commands: number, seconds: number, stocks: readonly StockRow[]): void;
   retried(cause: string): void;
   failed(error: unknown): void;
 }
@@ -66,9 +68,9 @@ async function attempt(
   const startedMs = performance.now();
   const submissions = batch.map((pending) => pending.submission);
   try {
-    const outcomes = await runBatch(writes(), submissions, skipLocked);
+    const { outcomes, stocks } = await runBatch(writes(), submissions, skipLocked);
     const commands = submissions.reduce((sum, submission) => sum + submission.commands.length, 0);
-    observer.batchCommitted(commands, (performance.now() - startedMs) / 1000);
+    observer.batchCommitted(commands, (performance.now() - startedMs) / 1000, stocks);
     return batch.filter((pending, index) => {
       const each = outcomes[index]!;
       if (each === 'LOCKED') return true;

@@ -5,6 +5,8 @@ export interface FeedMetrics {
   polled(changes: number, seconds: number): void;
   failed(error: unknown): void;
   restarted(cause: string): void;
+  /** Counts hints of commits to and from other processes: sent, lost, received. */
+  hint(direction: string): void;
   /** Asked at each scrape: seconds since the watermark; undefined while there is none. */
   observeLag(read: () => number | undefined): void;
 }
@@ -35,6 +37,12 @@ export function feedMetrics(registry: Registry): FeedMetrics {
     labelNames: ['cause'],
     registers,
   });
+  const hints = new Counter({
+    name: 'onhand_feed_hints_total',
+    help: 'Hints of commits to and from other processes, through Redis: sent, lost, received',
+    labelNames: ['direction'],
+    registers,
+  });
   return {
     polled(count, seconds) {
       polls.observe(seconds);
@@ -42,6 +50,7 @@ export function feedMetrics(registry: Registry): FeedMetrics {
     },
     failed: () => failures.inc(),
     restarted: (cause) => restarts.inc({ cause }),
+    hint: (direction) => hints.inc({ direction }),
     observeLag(read) {
       new Gauge({
         name: 'onhand_feed_lag_seconds',

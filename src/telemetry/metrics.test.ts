@@ -28,6 +28,7 @@ test('every family is served with what was observed', async () => {
   metrics.feed.polled(12, 0.003);
   metrics.feed.failed(new Error('no connection'));
   metrics.feed.restarted('FAR_BEHIND');
+  metrics.feed.hint('sent');
   metrics.feed.observeLag(() => 0.25);
   const response = await get('/metrics');
   expect(response.headers.get('content-type')).toContain('text/plain');
@@ -49,6 +50,7 @@ test('every family is served with what was observed', async () => {
       'onhand_feed_poll_failures_total 1',
       'onhand_feed_changes_total 12',
       'onhand_feed_restarts_total{cause="FAR_BEHIND"} 1',
+      'onhand_feed_hints_total{direction="sent"} 1',
       'onhand_feed_lag_seconds 0.25',
     ]),
   );
