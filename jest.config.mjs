@@ -20,7 +20,4 @@ export default {
   // Not what a test may take, but when it is stuck: many start processes, on machines that may be busy.
   testTimeout: 120_000,
   maxWorkers: 2,
-  coverageProvider: 'v8',
-  coverageReporters: ['json'],
-  collectCoverageFrom: ['src/**/*.ts', '!src/gen/**', '!src/**/*.test.ts', '!src/**/*.faults.ts'],
 };

@@ -127,9 +127,8 @@ async function runJest(
     process.execPath,
     [
       ...['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', 'node_modules/jest/bin/jest.js'],
-      ...['--config=jest.config.mjs', '--json', `--outputFile=${results}`],
+      ...[`--config=${coverage ? 'jest.coverage' : 'jest'}.config.mjs`, '--json', `--outputFile=${results}`],
       ...tier,
-      ...(coverage?.jestArguments() ?? []),
       ...wanted.jestArguments,
     ],
     {
