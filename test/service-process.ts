@@ -42,7 +42,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     process.execPath,
     ['--enable-source-maps', ...imports, join(projectRoot(), 'dist/src/main.js')],
     {
-      env: { ...inherited(), ...environmentOf(options), ...options.environment },
+      env: { ...inherited(options), ...environmentOf(options), ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
@@ -65,11 +65,14 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   };
 }
 
-/** What any program needs of our environment, and none of the settings of another Onhand. */
-const inherited = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => ['PATH', 'HOME', 'NODE_V8_COVERAGE'].includes(name)),
-  );
+/**
+ * What any program needs of our environment, and none of the settings of another Onhand. What runs in a mutant is not
+ * counted: its code is another one.
+ */
+const inherited = ({ imports = [] }: ServiceOptions): NodeJS.ProcessEnv => {
+  const wanted = ['PATH', 'HOME', ...(imports.length === 0 ? ['NODE_V8_COVERAGE'] : [])];
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => wanted.includes(name)));
+};
 
 const environmentOf = (options: ServiceOptions): Record<string, string> => ({
   DATABASE_URL: options.databaseUrl,
@@ -92,7 +95,8 @@ function serving(child: ChildProcess): Promise<ServingLine> {
       reject(new Error(`the service ${why}\n${output.join('\n')}`));
     };
     const timeout = setTimeout(() => fail(`did not serve within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
-    child.once('exit', (code, signal) => {
+    // By then all that it wrote has been read.
+    child.once('close', (code, signal) => {
       clearTimeout(timeout);
       fail(`ended before it served (${code ?? signal})`);
     });

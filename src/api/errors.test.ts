@@ -77,6 +77,8 @@ describe('what leaves the process', () => {
       }),
     );
     expect(wireMessage(new InventoryError('INTERNAL', 'short'))).toBe('short');
+    const long = wireMessage(new InventoryError('INTERNAL', `x${'\u{1F600}'.repeat(300)}`));
+    expect(long).toMatch(/^x\u{1F600}{255}…$/u);
   });
 
   test('names three wrong fields in its message and counts the others', () => {

@@ -66,10 +66,13 @@ export class CoverageRun {
   }
 }
 
+/** Tests; and what counts, which does most of its work while nothing is counted. */
+const NOT_COUNTED = /\.(test|faults)\.js$|\/dev\/(coverage|coverage-reporter|compiled-code-transform)\.js$/;
+
 /** Takes the compiled files of src that are neither tests nor generated. */
 function isProductCode(url: string): boolean {
   const folder = `${pathToFileURL(join(projectRoot(), 'dist', 'src')).href}/`;
-  return url.startsWith(folder) && !url.startsWith(`${folder}gen/`) && !/\.(test|faults)\.js$/.test(url);
+  return url.startsWith(folder) && !url.startsWith(`${folder}gen/`) && !NOT_COUNTED.test(url);
 }
 
 const isProductSource = (path: string): boolean =>
