@@ -32,6 +32,14 @@ test('replicas are separated by commas', () => {
   expect(config.databaseReplicaUrls).toEqual([`${DATABASE_URL}1`, `${DATABASE_URL}2`]);
 });
 
+test('a pooler is told of by the mode that is known', () => {
+  const through = (mode: string) => ({ DATABASE_URL: `${DATABASE_URL}?pool_mode=${mode}` });
+  expect(problemsOf(through('transaction'))).toEqual([]);
+  expect(problemsOf(through('statement'))).toEqual([
+    'DATABASE_URL has a pool_mode that is not known: transaction is',
+  ]);
+});
+
 test('every problem is reported at once, and no value is shown', () => {
   const problems = problemsOf({
     DATABASE_REPLICA_URLS: 'postgresql://ok:5432/x,mysql://user:secret@host/x',

@@ -47,6 +47,7 @@ const TOOL_VARIABLES = [
   'ONHAND_TEST_REQUIRE_BROWSER',
   'ONHAND_TEST_REQUIRE_CURL',
   'ONHAND_TEST_REQUIRE_POSTGRES',
+  'ONHAND_TEST_REQUIRE_PGBOUNCER',
 ];
 
 /**
@@ -143,7 +144,18 @@ function url(protocols: readonly string[], example: string): Parse<string> {
       : { problem: `must be a URL such as ${example}` };
 }
 
-const postgresUrl = url(['postgres', 'postgresql'], 'postgresql://user:password@host:5432/database');
+const anyPostgresUrl = url(['postgres', 'postgresql'], 'postgresql://user:password@host:5432/database');
+
+/** `pool_mode` says that a pooler is in between, as PgBouncer calls it; a session of our own is the default. */
+const postgresUrl: Parse<string> = (given) => {
+  const parsed = anyPostgresUrl(given);
+  if (typeof parsed !== 'string') return parsed;
+  const modes = new URL(parsed).searchParams.getAll('pool_mode');
+  return modes.every((mode) => mode === 'transaction')
+    ? parsed
+    : { problem: 'has a pool_mode that is not known: transaction is' };
+};
+
 const redisUrl = url(['redis', 'rediss'], 'redis://host:6379');
 
 /** As browsers send it: no path, no default port, lower case; no pattern. */

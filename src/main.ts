@@ -46,7 +46,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
   await cluster.start();
   tail.start();
   for (const [server, err] of cluster.problems)
-    logger.warn({ server, err }, 'The database server does not answer');
+    logger.warn({ server, err }, 'The database server cannot be used');
   if (!cluster.writable) logger.warn('No server takes writes; serving all the same, and looking for one');
   const redis = openRedis(config, logger);
   observe(metrics, { cluster, ledger, tail, redis });

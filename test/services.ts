@@ -24,6 +24,7 @@ export class Services {
     private readonly running: Running[],
   ) {}
 
+  /** @param databaseUrl what the tests see of it; the processes too, where `options` name no other way to it. */
   static async start(
     databaseUrl: string,
     count: 1 | 2,
@@ -132,7 +133,8 @@ export class Services {
 }
 
 async function run(databaseUrl: string, options: Partial<ServiceOptions>): Promise<Running> {
-  const process = await startService({ databaseUrl: patient(databaseUrl), ...options });
+  const url = patient(options.databaseUrl ?? databaseUrl);
+  const process = await startService({ ...options, databaseUrl: url });
   return { process, callers: new Callers(process.grpcAddress, process.httpUrl) };
 }
 

@@ -52,6 +52,14 @@ export const DISTRIBUTION_POSTGRES: OptionalProgram = {
   requiredBy: 'ONHAND_TEST_REQUIRE_POSTGRES',
 };
 
+export const PGBOUNCER: OptionalProgram = {
+  title: 'PgBouncer',
+  names: ['pgbouncer'],
+  debianPackage: 'pgbouncer',
+  givenIn: 'ONHAND_TEST_PGBOUNCER',
+  requiredBy: 'ONHAND_TEST_REQUIRE_PGBOUNCER',
+};
+
 const aptTimeoutMs = 600_000;
 const usualFolders = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/opt/homebrew/bin'];
 

@@ -13,6 +13,7 @@ import {
   DISTRIBUTION_POSTGRES,
   findOrInstall,
   type OptionalProgram,
+  PGBOUNCER,
   REDIS,
 } from './optional-programs.js';
 import { countLeftOut, type JestReport } from './optional-tests.js';
@@ -67,7 +68,10 @@ type FoundPrograms = ReadonlyMap<OptionalProgram, string | undefined>;
 
 function findOptionalPrograms(): FoundPrograms {
   const found = new Map(
-    [REDIS, CHROMIUM, CURL, DISTRIBUTION_POSTGRES].map((program) => [program, findOrInstall(program)]),
+    [REDIS, CHROMIUM, CURL, DISTRIBUTION_POSTGRES, PGBOUNCER].map((program) => [
+      program,
+      findOrInstall(program),
+    ]),
   );
   for (const [program, path] of found) {
     if (path !== undefined || process.env[program.requiredBy] !== '1') continue;
@@ -143,6 +147,7 @@ async function runJest(
         [CHROMIUM.givenIn]: programs.get(CHROMIUM) ?? '',
         [CURL.givenIn]: programs.get(CURL) ?? '',
         [DISTRIBUTION_POSTGRES.givenIn]: programs.get(DISTRIBUTION_POSTGRES) ?? '',
+        [PGBOUNCER.givenIn]: programs.get(PGBOUNCER) ?? '',
         ...coverage?.environment(),
       },
     },

@@ -1,5 +1,5 @@
 import { firstBeatOf } from './beat-clock.js';
-import type { Pool } from './pool.js';
+import { APP_ROLE, type Pool } from './pool.js';
 
 /** What a look at a server tells. */
 export interface Look {
@@ -20,7 +20,7 @@ export const TIMELINE = `CASE WHEN NOT pg_is_in_recovery()
 
 const LOOK = {
   name: 'look',
-  text: `SELECT n, time, clock_timestamp() AS now, ${TIMELINE} FROM heartbeat`,
+  text: `SELECT n, time, clock_timestamp() AS now, current_user AS role, ${TIMELINE} FROM heartbeat`,
 };
 
 /**
@@ -33,6 +33,8 @@ const MAKE_BEAT = {
     RETURNING n, time`,
 };
 
+const SETTINGS_DROPPED = `not as ${APP_ROLE}: something between drops its settings. A pooler needs pool_mode=transaction in the URL`;
+
 /** What stops answering for this long is looked at anew. */
 const LOOK_TIMEOUT_MS = 2_000;
 
@@ -42,6 +44,7 @@ export async function lookAt(pool: Pool): Promise<Look> {
   const { rows } = await pool.query({ ...LOOK, query_timeout: LOOK_TIMEOUT_MS } as typeof LOOK);
   const row = rows[0];
   if (row === undefined) throw new Error('the heartbeat row is missing: run the migrations');
+  if (row.role !== APP_ROLE) throw new Error(`the session acts as ${row.role}, ${SETTINGS_DROPPED}`);
   return { sentMs, nowUs: row.now, beat: row.n, beatTimeUs: row.time, timeline: toTimeline(row.timeline) };
 }
 

@@ -1,7 +1,8 @@
 import type { CountFound, Found, Verdict } from '../domain/judge-submissions.js';
 import type { Command, PriorEvent, StockEvent, StockKey, StockRow } from '../domain/types.js';
 import { plainArray, textArray } from './array-literal.js';
-import { type Client, inOneWrite } from './pool.js';
+import { inOneWrite } from './client-socket.js';
+import type { Client } from './pool.js';
 import { formatTimestampUs } from './timestamps.js';
 
 /**

@@ -1,5 +1,6 @@
-import type { Socket } from 'node:net';
 import pg from 'pg';
+import { socketOf } from './client-socket.js';
+import { shareSessions } from './shared-sessions.js';
 import { parseTimestampUs } from './timestamps.js';
 
 /** Bounds of one pool; all from configuration. */
@@ -66,13 +67,12 @@ export type Client = pg.PoolClient;
  * is checked out is an `error` event too, and without a listener it would be fatal.
  */
 export function createPool(options: PoolOptions): Pool {
-  const { connectionString, settings } = withSettings(options.url, {
+  const { connectionString, isShared, settings } = readUrl(options.url, {
     ...SESSION_SETTINGS,
     ...options.settings,
   });
   const pool = new PatientPool({
     connectionString,
-    options: settings,
     application_name: `onhand ${options.name}`,
     max: options.limits.max,
     min: Math.min(options.limits.min, options.limits.max),
@@ -83,8 +83,10 @@ export function createPool(options: PoolOptions): Pool {
     keepAlive: true,
     keepAliveInitialDelayMillis: 5_000,
     types,
-    ...(options.pipeline === true ? { pipeline: true } : {}),
+    ...(isShared ? {} : { options: startupOptions(settings) }),
+    ...(isShared || options.pipeline === true ? { pipeline: true } : {}),
   } as pg.PoolConfig);
+  if (isShared) shareSessions(pool, settings);
   pool.on('error', options.onError);
   pool.on('connect', (client) => client.on('error', options.onError));
   return pool;
@@ -127,40 +129,35 @@ function inTime(connecting: Promise<Client>): Promise<Client> {
 
 /** Ends a pool without waiting for what runs on it: its connections are cut, and their statements fail at once. */
 export async function destroyPool(pool: Pool): Promise<void> {
-  const { _clients: clients } = pool as unknown as { _clients: WithSocket[] };
-  for (const client of [...clients]) client.connection.stream.destroy();
+  const { _clients: clients } = pool as unknown as { _clients: Client[] };
+  for (const client of [...clients]) socketOf(client).destroy();
   await pool.end();
 }
 
-/** What the driver keeps to itself: the socket of a client. */
-interface WithSocket {
-  readonly connection: { readonly stream: Socket };
+/** What a URL says beside where the database is. */
+interface SessionUrl {
+  readonly connectionString: string;
+  /** A pooler lends sessions for one transaction each: `pool_mode=transaction`. */
+  readonly isShared: boolean;
+  /** Ours, and those of the URL's own `options`, which win. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
-/** Joins our session settings with those of the URL's own `options`, which come later and so win. */
-function withSettings(
-  url: string,
-  settings: Readonly<Record<string, string>>,
-): { connectionString: string; settings: string } {
+function readUrl(url: string, settings: Readonly<Record<string, string>>): SessionUrl {
   const parsed = new URL(url);
   const own = parsed.searchParams.get('options') ?? '';
-  parsed.searchParams.delete('options');
-  const flags = Object.entries(settings).map(
-    ([name, value]) => `-c ${name}=${value.replace(/[ \\]/g, '\\$&')}`,
-  );
-  return { connectionString: parsed.toString(), settings: [...flags, own].join(' ').trim() };
+  const isShared = parsed.searchParams.get('pool_mode') === 'transaction';
+  for (const name of ['options', 'pool_mode']) parsed.searchParams.delete(name);
+  const pairs = own.matchAll(/-(?:c\s*|-)([\w.]+)=((?:\\.|[^\s\\])*)/g);
+  const ofUrl = [...pairs].map(([, name = '', value = '']) => [name, value.replace(/\\(.)/g, '$1')]);
+  return {
+    connectionString: parsed.toString(),
+    isShared,
+    settings: { ...settings, ...Object.fromEntries(ofUrl) },
+  };
 }
 
-/**
- * Sends all statements that `send` issues on a pipelined client in one packet. The driver writes each statement by
- * itself; a wake-up of the server for each costs more than the statement.
- */
-export function inOneWrite<T>(client: Client, send: () => T): T {
-  const { stream } = (client as unknown as WithSocket).connection;
-  stream.cork();
-  try {
-    return send();
-  } finally {
-    stream.uncork();
-  }
-}
+const startupOptions = (settings: Readonly<Record<string, string>>): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value.replace(/[ \\]/g, '\\$&')}`)
+    .join(' ');

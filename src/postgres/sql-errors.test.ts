@@ -26,5 +26,6 @@ test.each([
 test('only an ERROR of the server tells that the transaction is gone', () => {
   expect(isTransactionError(serverError('23505'))).toBe(true);
   expect(isTransactionError(serverError('57P01', { severity: 'FATAL' }))).toBe(false);
+  expect(isTransactionError(serverError('08P01'))).toBe(false);
   expect(isTransactionError(new Error('Connection terminated unexpectedly'))).toBe(false);
 });

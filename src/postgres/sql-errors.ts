@@ -29,9 +29,14 @@ const codeOf = (error: unknown): string | undefined => {
 const isServerError = (error: unknown): boolean =>
   /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && 'severity' in Object(error);
 
-/** Whether PostgreSQL answered that the transaction failed, and goes on serving the session (severity ERROR). */
+/**
+ * Whether PostgreSQL answered that the transaction failed, and goes on serving the session (severity ERROR). Class 08 is
+ * no such answer: a pooler says so where it has lost PostgreSQL, and what became of the transaction is not known.
+ */
 export const isTransactionError = (error: unknown): boolean =>
-  isServerError(error) && (error as { severity: string }).severity === 'ERROR';
+  isServerError(error) &&
+  (error as { severity: string }).severity === 'ERROR' &&
+  !codeOf(error)?.startsWith('08');
 
 /** The driver reports lost connections and timeouts as plain errors without a code; a slip of ours has a class. */
 const isDefect = (error: unknown): boolean => !(error instanceof Error) || error.constructor !== Error;
