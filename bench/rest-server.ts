@@ -5,6 +5,7 @@ import { Readiness } from '../src/api/health.js';
 import { startHttpServer } from '../src/api/http.js';
 import { named } from '../src/api/json-schemas.js';
 import { ANSWER_SCHEMAS } from '../src/api/rest-schemas.js';
+import type { Watches } from '../src/feed/watch.js';
 import type { Ledger } from '../src/ledger/ledger.js';
 import type { ReadPath } from '../src/reads/read-path.js';
 import { createLogger } from '../src/telemetry/logger.js';
@@ -32,6 +33,7 @@ async function startOnhand(): Promise<number> {
   const handlers = new InventoryHandlers({
     ledger: {} as Ledger,
     reads: reads as ReadPath,
+    watches: {} as Watches,
     commandDecided: metrics.ledger.commandDecided,
   });
   const logger = createLogger('info');

@@ -19,6 +19,8 @@ export interface Config {
   readonly batchLanes: number;
   readonly laneQueueLimit: number;
   readonly laneBatchLimit: number;
+  /** Streams of Watch at once. */
+  readonly watchLimit: number;
   readonly shutdownMs: number;
 }
 
@@ -76,6 +78,7 @@ export function readConfig(environment: Environment): Config {
     batchLanes: reader.optional('ONHAND_BATCH_LANES', 2, integer(1, 64)),
     laneQueueLimit: reader.optional('ONHAND_LANE_QUEUE_LIMIT', 10_000, integer(1, 1_000_000)),
     laneBatchLimit: reader.optional('ONHAND_LANE_BATCH_LIMIT', 500, integer(1, 5_000)),
+    watchLimit: reader.optional('ONHAND_WATCH_LIMIT', 5_000, integer(1, 100_000)),
     shutdownMs: reader.optional('ONHAND_SHUTDOWN_MS', 20_000, integer(100, 600_000)),
   };
   if (config.pgPoolMin > config.pgPoolMax)

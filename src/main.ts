@@ -1,7 +1,6 @@
 import { startApi } from './api/start-api.js';
 import { type Config, ConfigError, readConfig } from './config.js';
-import { Hints } from './feed/hints.js';
-import { Tail } from './feed/tail.js';
+import { Feed } from './feed/feed.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger/ledger.js';
 import { Cluster } from './postgres/cluster.js';
 import { ReadPath } from './reads/read-path.js';
@@ -23,8 +22,9 @@ type Stop = () => Promise<void>;
 async function start(config: Config, logger: Logger): Promise<Stop> {
   const metrics = createMetrics();
   const cluster = openCluster(config, metrics, logger);
-  const tail = new Tail({ feed: () => cluster.feed, beats: cluster.beats, observer: metrics.feed });
-  const hints = openHints(config, metrics, tail);
+  const reads = new ReadPath(cluster, metrics.reads);
+  const { redisUrl, watchLimit } = config;
+  const feed = new Feed({ cluster, reads, redisUrl, watchLimit, observer: metrics.feed });
   const ledger = new Ledger({
     writes: () => cluster.writes,
     lanes: config.lanes,
@@ -35,21 +35,18 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
       ...metrics.ledger,
       batchCommitted: (commands, seconds, stocks) => {
         metrics.ledger.batchCommitted(commands, seconds);
-        if (stocks.length === 0) return;
-        tail.hint();
-        hints?.publish(stocks);
+        feed.committed(stocks);
       },
       failed: (error) => logger.warn({ err: error }, 'A batch could not be settled'),
     },
   });
-  const reads = new ReadPath(cluster, metrics.reads);
   await cluster.start();
-  tail.start();
+  feed.start();
   for (const [server, err] of cluster.problems)
     logger.warn({ server, err }, 'The database server cannot be used');
   if (!cluster.writable) logger.warn('No server takes writes; serving all the same, and looking for one');
   const redis = openRedis(config, logger);
-  observe(metrics, { cluster, ledger, tail, redis });
+  observe(metrics, { cluster, ledger, feed, redis });
 
   const { host, grpcPort, httpPort, corsOrigins } = config;
   const health = { ready: () => cluster.answering, writable: () => cluster.writable };
@@ -60,6 +57,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     corsOrigins,
     ledger,
     reads,
+    watches: feed.watches,
     health,
     metrics,
     logger,
@@ -76,8 +74,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     await api.stop(config.shutdownMs / 2);
     await ledger.drain();
     redis?.stop();
-    hints?.stop();
-    await tail.stop();
+    await feed.stop();
     await Promise.all([cluster.close(), metricsServer.stop()]);
   };
 }
@@ -109,22 +106,15 @@ function openRedis(config: Config, logger: Logger): RedisHealth | undefined {
   });
 }
 
-function openHints({ redisUrl }: Config, { feed }: Metrics, tail: Tail): Hints | undefined {
-  if (redisUrl === undefined) return undefined;
-  const hints = new Hints({ redisUrl, heard: () => tail.hint(), observer: feed });
-  tail.listen(hints);
-  return hints;
-}
-
 interface Observed {
   readonly cluster: Cluster;
   readonly ledger: Ledger;
-  readonly tail: Tail;
+  readonly feed: Feed;
   readonly redis: RedisHealth | undefined;
 }
 
-function observe(metrics: Metrics, { cluster, ledger, tail, redis }: Observed): void {
-  const { ledger: ledgerMetrics, database, feed } = metrics;
+function observe(metrics: Metrics, { cluster, ledger, feed, redis }: Observed): void {
+  const { ledger: ledgerMetrics, database } = metrics;
   ledgerMetrics.observeQueueLength(() => ledger.queueLength);
   database.observePools(() => cluster.pools);
   database.observeNodes(() => cluster.states());
@@ -133,10 +123,8 @@ function observe(metrics: Metrics, { cluster, ledger, tail, redis }: Observed): 
     const { newestAgeMs } = cluster.beats;
     return newestAgeMs === undefined ? undefined : newestAgeMs / 1000;
   });
-  feed.observeLag(() => {
-    const watermarkMs = tail.position?.watermarkMs;
-    return watermarkMs === undefined ? undefined : (performance.now() - watermarkMs) / 1000;
-  });
+  metrics.feed.observeLag(() => feed.lagSeconds);
+  metrics.feed.observeWatches(() => feed.watches.open);
   if (redis !== undefined) database.observeRedis(() => redis.up);
 }
 

@@ -5,7 +5,7 @@ import { createLogger } from '../telemetry/logger.js';
 import { createMetrics } from '../telemetry/metrics.js';
 import { Calls } from './call.js';
 import { notServedYet } from './handlers.js';
-import type { CallContext, Handlers } from './rpcs.js';
+import type { CallContext, Handlers, StreamHandlers } from './rpcs.js';
 
 const REQUEST: GetRequest = { storeId: 'S', productId: 'P', consistency: 0, minVersion: 0n };
 const RESPONSE: GetResponse = { stock: undefined, source: 4, cached: false, maxAgeMs: 0, stale: false };
@@ -18,7 +18,7 @@ function calls(does: {
   const none = async (): Promise<never> => {
     throw notServedYet('apply');
   };
-  const handlers: Handlers = {
+  const handlers: Handlers & StreamHandlers = {
     get: async (_request, context) => (does.get ?? none)(context),
     sell: async (_request, context) => (does.sell ?? none)(context),
     batchGet: none,
@@ -26,6 +26,10 @@ function calls(does: {
     restock: none,
     apply: none,
     listEvents: none,
+    // biome-ignore lint/correctness/useYield: it is refused
+    watch: async function* () {
+      throw notServedYet('watch');
+    },
   };
   const metrics = createMetrics();
   const made = new Calls({ handlers, metrics: metrics.requests, logger: createLogger('silent') });

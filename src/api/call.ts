@@ -4,10 +4,20 @@ import type { RequestMetrics } from '../telemetry/metrics.js';
 import { CallRecorder } from './call-recorder.js';
 import { DeadlineTimers } from './deadline-timers.js';
 import { toInventoryError } from './errors.js';
-import type { CallContext, Handlers, RpcKey, Transport, UnaryRpc, UnaryRpcs } from './rpcs.js';
+import type {
+  CallContext,
+  Handlers,
+  RpcKey,
+  StreamedRpc,
+  StreamedRpcs,
+  StreamHandlers,
+  Transport,
+  UnaryRpc,
+  UnaryRpcs,
+} from './rpcs.js';
 
 export interface CallsOptions {
-  readonly handlers: Handlers;
+  readonly handlers: Handlers & StreamHandlers;
   readonly metrics: RequestMetrics;
   readonly logger: Logger;
 }
@@ -23,11 +33,19 @@ export interface CallFacts {
   readonly requestId?: string | undefined;
 }
 
+/** What a transport knows about a call whose answer is a stream. */
+export interface StreamFacts extends CallFacts {
+  /** Aborted once the caller has gone. */
+  readonly signal: AbortSignal;
+}
+
 const NO_FACTS: CallFacts = {};
 
 /** Without a deadline from the caller. */
 const DEFAULT_DEADLINE_MS = 5_000;
 const LONGEST_DEADLINE_MS = 30_000;
+/** A stream's deadline may be any; a timer can hold no more than this. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /**
  * A caller that gave a deadline is answered this much before it, or a tenth of it where that is less: after it nobody
  * listens, and the answer may hold the event id to ask again with. The clock of a busy caller fires before it reads
@@ -70,7 +88,8 @@ export class Calls {
       const deadlineMs = deadlineOf(startedMs, facts.deadlineMs);
       const context: CallContext = { actor: 'anonymous', origin, deadlineMs, eventIds: [] };
       if (deadlineMs <= startedMs) throw deadlineExceeded(context);
-      const response = await this.#untilDeadline(this.options.handlers[rpc](request, context), context);
+      const handlers: Handlers = this.options.handlers;
+      const response = await this.#untilDeadline(handlers[rpc](request, context), context);
       this.#recorder.succeeded(rpc, origin, startedMs);
       return response;
     } catch (thrown) {
@@ -78,6 +97,48 @@ export class Calls {
       this.#recorder.failed(rpc, origin, { startedMs, requestId: facts.requestId }, error);
       throw error;
     }
+  }
+
+  /**
+   * Runs one call whose answer is a stream, which has no deadline but that of the caller.
+   *
+   * @throws InventoryError and nothing else.
+   */
+  async *stream<R extends StreamedRpc>(
+    rpc: R,
+    origin: Transport,
+    decode: () => StreamedRpcs[R]['request'],
+    { deadlineMs, requestId, signal }: StreamFacts,
+  ): AsyncGenerator<StreamedRpcs[R]['response']> {
+    const startedMs = performance.now();
+    const ending = new AbortController();
+    const giveUp = this.#endAt(deadlineMs, ending);
+    const end = () => ending.abort();
+    signal.addEventListener('abort', end, { once: true });
+    let error: InventoryError | undefined;
+    try {
+      const request = decode();
+      if (this.#draining) throw shuttingDown();
+      if (deadlineMs !== undefined && deadlineMs <= startedMs) throw deadlinePassed();
+      const handlers: StreamHandlers = this.options.handlers;
+      yield* handlers[rpc](request, ending.signal);
+      if (ending.signal.reason instanceof InventoryError) throw ending.signal.reason;
+    } catch (thrown) {
+      error = toInventoryError(thrown);
+      throw error;
+    } finally {
+      if (error === undefined) this.#recorder.succeeded(rpc, origin, startedMs);
+      else this.#recorder.failed(rpc, origin, { startedMs, requestId }, error);
+      giveUp();
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  #endAt(deadlineMs: number | undefined, ending: AbortController): () => void {
+    const leftMs = (deadlineMs ?? Number.POSITIVE_INFINITY) - performance.now();
+    if (deadlineMs === undefined || leftMs > LONGEST_TIMER_MS) return () => undefined;
+    const beforeMs = Math.min(ANSWER_BEFORE_MS, Math.max(leftMs, 0) / 10);
+    return this.#deadlines.add(deadlineMs - beforeMs, () => ending.abort(deadlinePassed()));
   }
 
   /** Stops waiting at the deadline. The work goes on, and a late failure of it is nobody's. */
@@ -112,10 +173,12 @@ function deadlineOf(nowMs: number, callerDeadlineMs: number | undefined): number
 }
 
 function deadlineExceeded({ eventIds }: CallContext): InventoryError {
-  if (eventIds.length === 0) return new InventoryError('DEADLINE_EXCEEDED', 'The deadline passed');
+  if (eventIds.length === 0) return deadlinePassed();
   const message = 'The deadline passed; the command may still take effect: ask again with the same event id';
   return new InventoryError('DEADLINE_EXCEEDED', message, { metadata: eventIdMetadata(eventIds) });
 }
+
+const deadlinePassed = (): InventoryError => new InventoryError('DEADLINE_EXCEEDED', 'The deadline passed');
 
 function shuttingDown(): InventoryError {
   const message = 'This process is about to stop; try again on another connection';

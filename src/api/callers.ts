@@ -148,7 +148,7 @@ function grpcWebAnswer(method: Method, body: Buffer): Result {
   return failureOf(code, message, details === undefined ? undefined : Buffer.from(details, 'base64'));
 }
 
-function failureOfGrpc({ code, details: message, metadata }: ServiceError): Result {
+export function failureOfGrpc({ code, details: message, metadata }: ServiceError): Result {
   const bytes = metadata.get(STATUS_DETAILS_KEY)[0];
   return failureOf(code, message, Buffer.isBuffer(bytes) ? bytes : undefined);
 }

@@ -14,9 +14,15 @@ import { COMPRESS_FROM_BYTES } from './compression.js';
 import { amendError } from './connect-amend.js';
 import { toConnectError } from './error-details.js';
 import { malformedMessage, UNARY_LIMIT_BYTES } from './errors.js';
-import { notServedYet } from './handlers.js';
 import { refusedByHttp } from './http-refusal.js';
-import { RPC_NAMES, type RpcKey, type StreamRpc, type UnaryRpc, type UnaryRpcs } from './rpcs.js';
+import {
+  RPC_NAMES,
+  type RpcKey,
+  type StreamedRpc,
+  type StreamedRpcs,
+  type UnaryRpc,
+  type UnaryRpcs,
+} from './rpcs.js';
 
 /** Fastify's, in the context of a call. */
 const REQUEST_ID = createContextKey('');
@@ -78,7 +84,7 @@ function implementation(calls: Calls): Implementation {
     apply: unary('apply'),
     listEvents: unary('listEvents'),
     sync: () => refusedStream(calls, 'sync', onlyOverGrpc),
-    watch: () => refusedStream(calls, 'watch', notServedYet('watch')),
+    watch: streamImplementation(calls, 'watch') as unknown as Implementation['watch'],
   };
 }
 
@@ -87,8 +93,7 @@ function unaryImplementation<R extends UnaryRpc>(calls: Calls, rpc: R) {
     request: UnaryRpcs[R]['request'],
     context: HandlerContext,
   ): Promise<UnaryRpcs[R]['response']> => {
-    const timeoutMs = context.timeoutMs();
-    const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    const deadlineMs = deadlineOf(context);
     try {
       const requestId = context.values.get(REQUEST_ID);
       return await calls.run(rpc, 'CONNECT', () => request, { deadlineMs, requestId });
@@ -98,7 +103,28 @@ function unaryImplementation<R extends UnaryRpc>(calls: Calls, rpc: R) {
   };
 }
 
-function refusedStream(calls: Calls, rpc: StreamRpc, error: InventoryError): AsyncIterable<never> {
+function streamImplementation<R extends StreamedRpc>(calls: Calls, rpc: R) {
+  return async function* (
+    request: StreamedRpcs[R]['request'],
+    context: HandlerContext,
+  ): AsyncGenerator<StreamedRpcs[R]['response']> {
+    const { signal } = context;
+    const facts = { deadlineMs: deadlineOf(context), requestId: context.values.get(REQUEST_ID), signal };
+    try {
+      yield* calls.stream(rpc, 'CONNECT', () => request, facts);
+    } catch (error) {
+      throw toConnectError(error as InventoryError);
+    }
+  };
+}
+
+/** On the clock of performance.now(). */
+function deadlineOf(context: HandlerContext): number | undefined {
+  const timeoutMs = context.timeoutMs();
+  return timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+}
+
+function refusedStream(calls: Calls, rpc: RpcKey, error: InventoryError): AsyncIterable<never> {
   const next = () => Promise.reject(toConnectError(calls.refuse(rpc, 'CONNECT', error)));
   return { [Symbol.asyncIterator]: () => ({ next }) };
 }

@@ -1,5 +1,11 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import type { ServerDuplexStream, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
+import type {
+  Deadline,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+} from '@grpc/grpc-js';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import {
   ApplyRequest,
@@ -10,12 +16,15 @@ import {
   ListRequest,
   RestockRequest,
   SellRequest,
+  WatchRequest,
+  type WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
 import { toGrpcError } from './error-details.js';
 import { malformedMessage, messageTooLarge, UNARY_LIMIT_BYTES } from './errors.js';
+import { sendStream } from './grpc-stream.js';
 import { notServedYet } from './handlers.js';
-import type { StreamRpc, UnaryRpc, UnaryRpcs } from './rpcs.js';
+import type { StreamedRpc, StreamedRpcs, UnaryRpc, UnaryRpcs } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
 
 const MB = 1024 * 1024;
@@ -65,8 +74,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   return { port, stop: (graceMs) => stop(server, graceMs) };
 }
 
+type Requests = { [R in UnaryRpc]: UnaryRpcs[R]['request'] } & {
+  [R in StreamedRpc]: StreamedRpcs[R]['request'];
+};
+
 /** What decodes a request. grpc-js gets none of it: what it cannot decode it answers without details. */
-const REQUEST_TYPES: { [R in UnaryRpc]: { decode(input: BinaryReader): UnaryRpcs[R]['request'] } } = {
+const REQUEST_TYPES: { [R in keyof Requests]: { decode(input: BinaryReader): Requests[R] } } = {
   get: GetRequest,
   batchGet: BatchGetRequest,
   list: ListRequest,
@@ -74,16 +87,15 @@ const REQUEST_TYPES: { [R in UnaryRpc]: { decode(input: BinaryReader): UnaryRpcs
   restock: RestockRequest,
   apply: ApplyRequest,
   listEvents: ListEventsRequest,
+  watch: WatchRequest,
 };
-
-const UNARY_RPCS = Object.keys(REQUEST_TYPES) as UnaryRpc[];
 
 /**
  * The request in these bytes.
  *
  * @throws InventoryError MESSAGE_TOO_LARGE, MALFORMED_MESSAGE.
  */
-function decodeRequest<R extends UnaryRpc>(rpc: R, bytes: Buffer): UnaryRpcs[R]['request'] {
+function decodeRequest<R extends keyof Requests>(rpc: R, bytes: Buffer): Requests[R] {
   if (bytes.length > UNARY_LIMIT_BYTES) throw messageTooLarge();
   try {
     checkTags(bytes);
@@ -112,11 +124,16 @@ function rawDefinition() {
 }
 
 function implementation(calls: Calls) {
-  const unary = UNARY_RPCS.map((rpc) => [rpc, unaryHandler(calls, rpc)] as const);
+  const { watch: _, ...unary } = REQUEST_TYPES;
+  const handlers = (Object.keys(unary) as UnaryRpc[]).map((rpc) => [rpc, unaryHandler(calls, rpc)] as const);
   return {
-    ...Object.fromEntries(unary),
-    sync: (call: ServerDuplexStream<Buffer, unknown>) => refuseStream(calls, 'sync', call),
-    watch: (call: ServerWritableStream<Buffer, unknown>) => refuseStream(calls, 'watch', call),
+    ...Object.fromEntries(handlers),
+    sync: (call: ServerDuplexStream<Buffer, unknown>) => refuseSync(calls, call),
+    watch: (call: ServerWritableStream<Buffer, WatchResponse>) => {
+      const decode = () => decodeRequest('watch', call.request);
+      const deadlineMs = deadlineOf(call);
+      void sendStream(call, (signal) => calls.stream('watch', 'GRPC', decode, { deadlineMs, signal }));
+    },
   };
 }
 
@@ -135,17 +152,13 @@ function unaryHandler<R extends UnaryRpc>(calls: Calls, rpc: R) {
 }
 
 /** On the clock of performance.now(). */
-function deadlineOf(call: ServerUnaryCall<Buffer, unknown>): number | undefined {
+function deadlineOf(call: { getDeadline(): Deadline }): number | undefined {
   const deadline = Number(call.getDeadline());
   return deadline === Number.POSITIVE_INFINITY ? undefined : performance.now() + deadline - Date.now();
 }
 
-function refuseStream(
-  calls: Calls,
-  rpc: StreamRpc,
-  call: ServerDuplexStream<Buffer, unknown> | ServerWritableStream<Buffer, unknown>,
-): void {
-  call.emit('error', toGrpcError(calls.refuse(rpc, 'GRPC', notServedYet(rpc))));
+function refuseSync(calls: Calls, call: ServerDuplexStream<Buffer, unknown>): void {
+  call.emit('error', toGrpcError(calls.refuse('sync', 'GRPC', notServedYet('sync'))));
 }
 
 function bind(server: Server, host: string, port: number): Promise<number> {

@@ -1,6 +1,7 @@
 import { InventoryError } from '../domain/errors.js';
 import type { Command } from '../domain/types.js';
 import { quantityOf } from '../domain/types.js';
+import type { Watches } from '../feed/watch.js';
 import { EventStatus, Source } from '../gen/grpc/inventory/v1/inventory.js';
 import type {
   ApplyRequest,
@@ -17,13 +18,15 @@ import type {
   RestockResponse,
   SellRequest,
   SellResponse,
+  WatchRequest,
+  WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReadPath } from '../reads/read-path.js';
-import { stockAfter, toEvent, toFreshness, toStock } from './messages.js';
+import { stockAfter, toEvent, toFreshness, toStock, toWatchResponse } from './messages.js';
 import { accepted, nameOf, toOperationResult } from './outcomes.js';
 import { eventTokens, listTokens } from './page-token.js';
-import type { CallContext, Handlers, RpcKey } from './rpcs.js';
+import type { CallContext, Handlers, RpcKey, StreamHandlers } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
 import {
   validateBatchGet,
@@ -33,16 +36,18 @@ import {
   validateMovement,
 } from './validate.js';
 import { validateApply } from './validate-apply.js';
+import { validateWatch } from './validate-watch.js';
 
 export interface HandlerOptions {
   readonly ledger: Ledger;
   readonly reads: ReadPath;
+  readonly watches: Watches;
   /** Told what became of each command: applied, refused, replayed, stock_not_found, event_id_reused. */
   readonly commandDecided: (type: string, outcome: string) => void;
 }
 
 /** Every RPC, free of transports: the same methods serve gRPC, Connect and REST. */
-export class InventoryHandlers implements Handlers {
+export class InventoryHandlers implements Handlers, StreamHandlers {
   constructor(private readonly options: HandlerOptions) {}
 
   async get(request: GetRequest, { deadlineMs }: CallContext): Promise<GetResponse> {
@@ -94,6 +99,13 @@ export class InventoryHandlers implements Handlers {
     });
     const successCount = results.filter(({ status }) => status === EventStatus.SUCCESS).length;
     return { results, successCount, failureCount: results.length - successCount };
+  }
+
+  async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse> {
+    const { filter, cursor, cursors } = validateWatch(request);
+    for await (const batch of this.options.watches.stream(filter, cursor, signal)) {
+      yield toWatchResponse(batch, cursors);
+    }
   }
 
   async #move(command: Command, context: CallContext): Promise<SellResponse> {

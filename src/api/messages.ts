@@ -1,10 +1,15 @@
 import type { PriorEvent, RecordedEvent, StockRow } from '../domain/types.js';
 import { oversoldOf, quantityOf } from '../domain/types.js';
+import type { DueChange } from '../feed/pending-changes.js';
+import type { WatchBatch } from '../feed/watch.js';
 import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
 import { ErrorReason } from '../gen/grpc/inventory/v1/error_reason.js';
 import type { Event, Stock } from '../gen/grpc/inventory/v1/inventory.js';
 import { Effect, EventStatus, OperationType, Origin, Source } from '../gen/grpc/inventory/v1/inventory.js';
+import type { StockChange, WatchResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Freshness } from '../reads/source-search.js';
+
+import type { WatchCursors } from './watch-cursor.js';
 
 /** Microseconds since 1970 as a protobuf Timestamp. */
 export function toTimestamp(timeUs: number): Timestamp {
@@ -50,6 +55,46 @@ export function toEvent(event: RecordedEvent): Event {
     origin: Origin[event.origin],
     metadata: { ...metadata },
     operationReason: event.operationReason ?? '',
+  };
+}
+
+/** A change as callers see it. */
+function toStockChange({ change, skippedVersions }: DueChange): StockChange {
+  const { storeId, productId, netAfter, version, recordedTimeUs, eventId, requestedDelta, appliedDelta } =
+    change;
+  const recordedTime = toTimestamp(recordedTimeUs);
+  return {
+    stock: {
+      storeId,
+      productId,
+      quantity: quantityOf(netAfter),
+      oversold: oversoldOf(netAfter),
+      version,
+      createTime: undefined,
+      updateTime: recordedTime,
+    },
+    eventId,
+    type: OperationType[change.type],
+    effect: Effect[change.effect],
+    requestedDelta,
+    appliedDelta,
+    actor: change.actor,
+    origin: Origin[change.origin],
+    occurredTime: toTimestamp(change.occurredTimeUs),
+    recordedTime,
+    skippedVersions: BigInt(skippedVersions),
+  };
+}
+
+/** What is sent at once to who watches. */
+export function toWatchResponse(batch: WatchBatch, cursors: WatchCursors): WatchResponse {
+  const { stocks, changes, mark, snapshotComplete } = batch;
+  return {
+    stocks: stocks.map(toStock),
+    changes: changes.map(toStockChange),
+    cursor: mark === undefined ? '' : cursors.encode(mark.cursor),
+    watermark: mark?.watermarkUs === undefined ? undefined : toTimestamp(mark.watermarkUs),
+    snapshotComplete,
   };
 }
 

@@ -13,6 +13,8 @@ import type {
   RestockResponse,
   SellRequest,
   SellResponse,
+  WatchRequest,
+  WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 
 /** The full name of the service that Onhand serves. */
@@ -30,7 +32,6 @@ export interface UnaryRpcs {
 }
 
 export type UnaryRpc = keyof UnaryRpcs;
-export type StreamRpc = 'sync' | 'watch';
 
 /** The RPC's name in the contract, in metrics and logs. UNKNOWN stands for requests that reach none. */
 export const RPC_NAMES = {
@@ -44,7 +45,7 @@ export const RPC_NAMES = {
   sync: 'Sync',
   watch: 'Watch',
   unknown: 'UNKNOWN',
-} as const satisfies Record<UnaryRpc | StreamRpc | 'unknown', string>;
+} as const satisfies Record<UnaryRpc | StreamedRpc | 'sync' | 'unknown', string>;
 
 export type RpcKey = keyof typeof RPC_NAMES;
 
@@ -62,10 +63,25 @@ export interface CallContext {
   eventIds: readonly string[];
 }
 
+/** What goes in and out of each RPC whose answer is a stream. */
+export interface StreamedRpcs {
+  watch: { request: WatchRequest; response: WatchResponse };
+}
+
+export type StreamedRpc = keyof StreamedRpcs;
+
 /** One handler for each unary RPC; it validates, answers, or throws (anything: the error table has the last word). */
 export type Handlers = {
   readonly [R in UnaryRpc]: (
     request: UnaryRpcs[R]['request'],
     context: CallContext,
   ) => Promise<UnaryRpcs[R]['response']>;
+};
+
+/** One for each RPC whose answer is a stream, which ends by itself when the signal is aborted. */
+export type StreamHandlers = {
+  readonly [R in StreamedRpc]: (
+    request: StreamedRpcs[R]['request'],
+    signal: AbortSignal,
+  ) => AsyncIterable<StreamedRpcs[R]['response']>;
 };

@@ -1,4 +1,5 @@
 import type { Server } from '@grpc/grpc-js';
+import type { Watches } from '../feed/watch.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReadPath } from '../reads/read-path.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -21,6 +22,7 @@ export interface ApiOptions {
   readonly corsOrigins: readonly string[];
   readonly ledger: Ledger;
   readonly reads: ReadPath;
+  readonly watches: Watches;
   readonly health: Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
@@ -41,8 +43,9 @@ export interface Api {
  * @throws Error with `code` EADDRINUSE and the address in its message where a port is taken; then none is left open.
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { host, grpcPort, httpPort, corsOrigins, ledger, reads, metrics, logger } = options;
-  const handlers = new InventoryHandlers({ ledger, reads, commandDecided: metrics.ledger.commandDecided });
+  const { host, grpcPort, httpPort, corsOrigins, ledger, reads, watches, metrics, logger } = options;
+  const { commandDecided } = metrics.ledger;
+  const handlers = new InventoryHandlers({ ledger, reads, watches, commandDecided });
   const calls = new Calls({ handlers, metrics: metrics.requests, logger });
   const readiness = new Readiness(options.health);
   const health = new GrpcHealth(readiness);
@@ -66,6 +69,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
         async stop(graceMs) {
           announceStop();
           calls.drain();
+          watches.drain();
           await Promise.all([grpc.stop(graceMs), http.stop(graceMs)]);
           health.stop();
         },

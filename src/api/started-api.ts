@@ -1,4 +1,5 @@
 import { createTestDatabase } from '../dev/test-database.js';
+import { Feed } from '../feed/feed.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
 import { Cluster } from '../postgres/cluster.js';
 import { ReadPath } from '../reads/read-path.js';
@@ -24,9 +25,14 @@ export interface TestApiOptions {
   readonly corsOrigins?: readonly string[];
   /** Gets the log, from debug on. */
   readonly logger?: Logger;
+  readonly watchLimit?: number;
 }
 
-export async function startTestApi({ corsOrigins = [], logger }: TestApiOptions = {}): Promise<StartedApi> {
+export async function startTestApi({
+  corsOrigins = [],
+  logger,
+  watchLimit = 100,
+}: TestApiOptions = {}): Promise<StartedApi> {
   const database = await createTestDatabase();
   const cluster = new Cluster({
     urls: [database.url, database.replicaUrl],
@@ -36,21 +42,29 @@ export async function startTestApi({ corsOrigins = [], logger }: TestApiOptions 
   });
   await cluster.start();
   const metrics = createMetrics();
+  const reads = new ReadPath(cluster, metrics.reads);
+  const feed = new Feed({ cluster, reads, redisUrl: undefined, watchLimit, observer: metrics.feed });
   const ledger = new Ledger({
     writes: () => cluster.writes,
     lanes: 2,
     batchLanes: 1,
     queueLimit: 1_000,
     batchLimit: 100,
-    observer: { ...metrics.ledger, failed: () => {} },
+    observer: {
+      ...metrics.ledger,
+      batchCommitted: (_commands, _seconds, stocks) => feed.committed(stocks),
+      failed: () => {},
+    },
   });
+  feed.start();
   const health = { ready: true, writable: true };
   const api = await startApi({
     host: '127.0.0.1',
     grpcPort: 0,
     httpPort: 0,
     ledger,
-    reads: new ReadPath(cluster, metrics.reads),
+    reads,
+    watches: feed.watches,
     health: { ready: () => health.ready, writable: () => health.writable },
     metrics,
     corsOrigins,
@@ -66,6 +80,7 @@ export async function startTestApi({ corsOrigins = [], logger }: TestApiOptions 
     async stop() {
       await api.stop(2_000);
       await ledger.drain();
+      await feed.stop();
       await cluster.close();
       await database.drop();
     },

@@ -49,3 +49,13 @@ export function after(cursor: Cursor, { header, highest }: Pick<FeedRead, 'heade
 }
 
 const runningUpTo = (last: bigint, { running }: FeedHeader): bigint[] => running.filter((xid) => xid <= last);
+
+/**
+ * Whether a follower that another process may have served can go on at its cursor, where this process stands at `now`. That
+ * its last transaction is there has to be looked at besides.
+ */
+export function canResume(cursor: Cursor, now: Cursor): boolean {
+  if (cursor.database !== now.database || cursor.timeline > now.timeline || cursor.last > now.last)
+    return false;
+  return cursor.timeline === now.timeline || cursor.synchronous;
+}

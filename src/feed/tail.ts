@@ -57,6 +57,8 @@ export class Tail {
   /** Polls that failed in a row. */
   #failures = 0;
   #wake: () => void = () => undefined;
+  /** Called with each new position and when its poll was sent. */
+  readonly #onStep = new Set<(position: Position, sentMs: number) => void>();
 
   constructor(private readonly options: TailOptions) {
     this.#changesLimit = options.changesLimit ?? CHANGES_LIMIT;
@@ -79,6 +81,30 @@ export class Tail {
     this.#stopped = true;
     this.#wake();
     await this.#running;
+  }
+
+  /**
+   * The position after a poll that begins now or later. Other processes may have come further than this one; what they have
+   * delivered so far is before it.
+   *
+   * @throws Error where no poll is answered in time.
+   */
+  freshPosition(timeoutMs: number): Promise<Position> {
+    const calledMs = performance.now();
+    this.hint();
+    return new Promise((resolve, reject) => {
+      const onStep = (position: Position, sentMs: number) => {
+        if (sentMs < calledMs) return;
+        clearTimeout(timer);
+        this.#onStep.delete(onStep);
+        resolve(position);
+      };
+      const timer = setTimeout(() => {
+        this.#onStep.delete(onStep);
+        reject(new Error('the feed does not come on'));
+      }, timeoutMs);
+      this.#onStep.add(onStep);
+    });
   }
 
   /** Something was committed: there is a reason to poll now. */
@@ -140,13 +166,19 @@ export class Tail {
     if (cursor === undefined) throw new Error('the server is a standby');
     const position = this.#stepTo(cursor, start.header);
     for (const listener of this.#listeners) listener.restarted(position);
+    this.#stepped(position, start.header);
   }
 
   #advance(cursor: Cursor, read: FeedRead): void {
     const position = this.#stepTo(after(cursor, read), read.header);
     const changes = [...read.changes].sort(byStockAndVersion);
     for (const listener of this.#listeners) listener.advanced(position, changes);
+    this.#stepped(position, read.header);
     this.options.observer.polled(changes.length, (performance.now() - read.header.sentMs) / 1000);
+  }
+
+  #stepped(position: Position, { sentMs }: FeedHeader): void {
+    for (const onStep of this.#onStep) onStep(position, sentMs);
   }
 
   /**

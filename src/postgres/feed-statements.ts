@@ -59,8 +59,9 @@ const header = (last: string) => `
     ${last} = '0' OR EXISTS (SELECT FROM event_log WHERE xid = ${last}) AS last_is_there
   FROM heartbeat`;
 
-const CHANGED = `effect IN ('APPLIED', 'OVERSOLD')`;
-const COLUMNS = `store_id, product_id, event_id, type, effect, requested_delta, applied_delta, net_after, version,
+/** What changes a stock, and nothing else. */
+export const CHANGED = `effect IN ('APPLIED', 'OVERSOLD')`;
+export const CHANGE_COLUMNS = `store_id, product_id, event_id, type, effect, requested_delta, applied_delta, net_after, version,
   occurred_time, recorded_time, actor, origin, xid`;
 
 const START = {
@@ -80,9 +81,9 @@ export const POLL = {
   text: `WITH header AS MATERIALIZED (${header('$1::xid8')})
     SELECT * FROM header FULL JOIN (
       SELECT * FROM (
-        SELECT ${COLUMNS} FROM event_log WHERE xid > $1 AND ${CHANGED}
+        SELECT ${CHANGE_COLUMNS} FROM event_log WHERE xid > $1 AND ${CHANGED}
         UNION ALL
-        SELECT ${COLUMNS} FROM event_log WHERE xid = ANY ($2::xid8[]) AND ${CHANGED}
+        SELECT ${CHANGE_COLUMNS} FROM event_log WHERE xid = ANY ($2::xid8[]) AND ${CHANGED}
       ) changes LIMIT $3
     ) c ON false`,
 };
@@ -120,7 +121,7 @@ interface HeaderColumns {
   last_is_there: boolean;
 }
 
-interface ChangeColumns {
+export interface ChangeColumns {
   store_id: string;
   product_id: string;
   event_id: string;
@@ -154,7 +155,7 @@ function runningIn(snapshot: string): bigint[] {
   return list === '' ? [] : list.split(',').map(BigInt);
 }
 
-const toChange = (row: ChangeColumns): StockChange => ({
+export const toChange = (row: ChangeColumns): StockChange => ({
   storeId: row.store_id,
   productId: row.product_id,
   eventId: row.event_id,

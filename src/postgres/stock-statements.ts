@@ -39,6 +39,17 @@ const LIST_BY_PRODUCT = {
       ORDER BY store_id LIMIT $3) s ON true ORDER BY s.store_id`,
 };
 
+/** Of several products, which must be distinct and in order: those of the first one after a store, then the others'. */
+const LIST_BY_PRODUCTS = {
+  name: 'list_by_products',
+  text: `SELECT ${BEAT}, ${COLUMNS} FROM heartbeat h
+    LEFT JOIN (SELECT one.* FROM unnest($1::text[]) WITH ORDINALITY AS p (product_id, nth)
+      CROSS JOIN LATERAL (SELECT * FROM stock
+        WHERE product_id = p.product_id AND store_id > CASE WHEN nth = 1 THEN $2 ELSE '' END AND version > 0
+        ORDER BY store_id LIMIT $3) one
+      ORDER BY p.nth, one.store_id LIMIT $3) s ON true`,
+};
+
 /** Which stocks to list: those of a store, those of a product, or the one of both. */
 export type ListFilter =
   | { readonly storeId: string; readonly productId?: undefined }
@@ -68,6 +79,14 @@ export function listStocks(
   if (productId === undefined) return read(from, LIST_BY_STORE, [storeId, after?.productId ?? '', limit]);
   return readStock(from, { storeId, productId });
 }
+
+/** At most `limit` stocks of these products, by product, then by store, beginning after a store of the first one. */
+export const listStocksOfProducts = (
+  from: ReadFrom,
+  productIds: readonly string[],
+  afterStoreId: string,
+  limit: number,
+): Promise<StockSnapshot> => read(from, LIST_BY_PRODUCTS, [textArray(productIds), afterStoreId, limit]);
 
 async function read(
   from: ReadFrom,

@@ -145,6 +145,20 @@ export class ReadPath {
     return { events, next, source, cached, maxAgeMs, stale };
   }
 
+  /**
+   * A page of a snapshot that holds everything that a snapshot of the primary with the beat `sinceBeat` held.
+   *
+   * @throws InventoryError DATABASE_UNAVAILABLE.
+   */
+  async snapshotPage(
+    read: Read<StockSnapshot>,
+    sinceBeat: bigint,
+    deadlineMs: number,
+  ): Promise<{ readonly stocks: StockRow[]; readonly beat: bigint }> {
+    const holds = ({ beat }: Snapshot) => beat >= sinceBeat + BEATS_TO_INCLUDE;
+    return await this.#read(read, { strong: false, deadlineMs }, { complete: holds, acceptable: holds });
+  }
+
   /** By default the nearest server that is near enough; STRONG, the primary that is one for sure. */
   async #read<S extends Snapshot>(
     read: Read<S>,

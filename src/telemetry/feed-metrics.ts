@@ -7,6 +7,12 @@ export interface FeedMetrics {
   restarted(cause: string): void;
   /** Counts hints of commits to and from other processes: sent, lost, received. */
   hint(direction: string): void;
+  /** Counts what was sent to who watches. */
+  sent(changes: number, skippedVersions: number): void;
+  /** Counts streams that could not go on. */
+  resynced(): void;
+  /** Asked at each scrape: streams that are open. */
+  observeWatches(read: () => number): void;
   /** Asked at each scrape: seconds since the watermark; undefined while there is none. */
   observeLag(read: () => number | undefined): void;
 }
@@ -43,6 +49,21 @@ export function feedMetrics(registry: Registry): FeedMetrics {
     labelNames: ['direction'],
     registers,
   });
+  const sent = new Counter({
+    name: 'onhand_watch_changes_total',
+    help: 'Changes that were sent to streams of Watch',
+    registers,
+  });
+  const skipped = new Counter({
+    name: 'onhand_watch_skipped_versions_total',
+    help: 'Changes that were left out because their stream was not read in time',
+    registers,
+  });
+  const resyncs = new Counter({
+    name: 'onhand_watch_resyncs_total',
+    help: 'Streams of Watch that could not go on from where they stood',
+    registers,
+  });
   return {
     polled(count, seconds) {
       polls.observe(seconds);
@@ -51,6 +72,21 @@ export function feedMetrics(registry: Registry): FeedMetrics {
     failed: () => failures.inc(),
     restarted: (cause) => restarts.inc({ cause }),
     hint: (direction) => hints.inc({ direction }),
+    sent(count, skippedVersions) {
+      sent.inc(count);
+      skipped.inc(skippedVersions);
+    },
+    resynced: () => resyncs.inc(),
+    observeWatches(read) {
+      new Gauge({
+        name: 'onhand_watches',
+        help: 'Streams of Watch that are open',
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
     observeLag(read) {
       new Gauge({
         name: 'onhand_feed_lag_seconds',

@@ -29,6 +29,9 @@ test('every family is served with what was observed', async () => {
   metrics.feed.failed(new Error('no connection'));
   metrics.feed.restarted('FAR_BEHIND');
   metrics.feed.hint('sent');
+  metrics.feed.sent(5, 2);
+  metrics.feed.resynced();
+  metrics.feed.observeWatches(() => 4);
   metrics.feed.observeLag(() => 0.25);
   const response = await get('/metrics');
   expect(response.headers.get('content-type')).toContain('text/plain');
@@ -51,6 +54,10 @@ test('every family is served with what was observed', async () => {
       'onhand_feed_changes_total 12',
       'onhand_feed_restarts_total{cause="FAR_BEHIND"} 1',
       'onhand_feed_hints_total{direction="sent"} 1',
+      'onhand_watch_changes_total 5',
+      'onhand_watch_skipped_versions_total 2',
+      'onhand_watch_resyncs_total 1',
+      'onhand_watches 4',
       'onhand_feed_lag_seconds 0.25',
     ]),
   );

@@ -1216,8 +1216,8 @@ export const InventoryService: GenService<{
    * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
    * synchronous standby): watch without a cursor, whose snapshot has what was missed.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
-   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
+   * Reasons, in order of precedence: INVALID_FIELD (also for a cursor that is none, or belongs to another filter),
+   * QUEUE_FULL (too many watch through this process), RESYNC.
    *
    * @generated from rpc inventory.v1.InventoryService.Watch
    */

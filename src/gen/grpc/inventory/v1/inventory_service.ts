@@ -2668,8 +2668,8 @@ export const InventoryServiceService = {
    * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
    * synchronous standby): watch without a cursor, whose snapshot has what was missed.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
-   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
+   * Reasons, in order of precedence: INVALID_FIELD (also for a cursor that is none, or belongs to another filter),
+   * QUEUE_FULL (too many watch through this process), RESYNC.
    */
   watch: {
     path: "/inventory.v1.InventoryService/Watch" as const,
@@ -2779,8 +2779,8 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
    * synchronous standby): watch without a cursor, whose snapshot has what was missed.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
-   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
+   * Reasons, in order of precedence: INVALID_FIELD (also for a cursor that is none, or belongs to another filter),
+   * QUEUE_FULL (too many watch through this process), RESYNC.
    */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
   /**
@@ -2951,8 +2951,8 @@ export interface InventoryServiceClient extends Client {
    * RESYNC says that the changes after the cursor can no longer all be given (too many, or lost in a failover without a
    * synchronous standby): watch without a cursor, whose snapshot has what was missed.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD (also for a cursor that is none, or
-   * belongs to another filter), QUEUE_FULL (too many watch through this process), RESYNC.
+   * Reasons, in order of precedence: INVALID_FIELD (also for a cursor that is none, or belongs to another filter),
+   * QUEUE_FULL (too many watch through this process), RESYNC.
    */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
   watch(

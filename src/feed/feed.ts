@@ -1,0 +1,59 @@
+import type { StockRow } from '../domain/types.js';
+import type { Cluster } from '../postgres/cluster.js';
+import type { ReadPath } from '../reads/read-path.js';
+import { CatchUp } from './catch-up.js';
+import { FanOut } from './fan-out.js';
+import { type HintObserver, Hints } from './hints.js';
+import { type FeedObserver, Tail } from './tail.js';
+import { Watches, type WatchObserver } from './watch.js';
+
+export interface FeedOptions {
+  readonly cluster: Cluster;
+  readonly reads: ReadPath;
+  /** Through which processes tell each other of commits; undefined where there is none. */
+  readonly redisUrl: string | undefined;
+  /** Streams at once. */
+  readonly watchLimit: number;
+  readonly observer: FeedObserver & HintObserver & WatchObserver;
+}
+
+/** The feed of a process and what hangs on it: one tail, hints to other processes, and the streams of who watches. */
+export class Feed {
+  readonly watches: Watches;
+  readonly #tail: Tail;
+  readonly #hints: Hints | undefined;
+
+  constructor({ cluster, reads, redisUrl, watchLimit, observer }: FeedOptions) {
+    const tail = new Tail({ feed: () => cluster.feed, beats: cluster.beats, observer });
+    const catchUp = new CatchUp(() => cluster.primary?.reads);
+    this.#tail = tail;
+    this.watches = new Watches({
+      ...{ tail, fanOut: new FanOut(tail), catchUp, reads, limit: watchLimit, observer },
+    });
+    if (redisUrl === undefined) return;
+    this.#hints = new Hints({ redisUrl, heard: () => tail.hint(), observer });
+    tail.listen(this.#hints);
+  }
+
+  /** At most how old the newest commit is that has not been delivered yet; undefined where that cannot be told. */
+  get lagSeconds(): number | undefined {
+    const watermarkMs = this.#tail.position?.watermarkMs;
+    return watermarkMs === undefined ? undefined : (performance.now() - watermarkMs) / 1000;
+  }
+
+  start(): void {
+    this.#tail.start();
+  }
+
+  /** This process has committed these stocks. Never waits, never throws. */
+  committed(stocks: readonly StockRow[]): void {
+    if (stocks.length === 0) return;
+    this.#tail.hint();
+    this.#hints?.publish(stocks);
+  }
+
+  async stop(): Promise<void> {
+    this.#hints?.stop();
+    await this.#tail.stop();
+  }
+}
