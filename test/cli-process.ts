@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { poll } from '../src/dev/poll.js';
 import { projectRoot } from '../src/project-root.js';
+
+const PATIENCE_MS = 60_000;
 
 /** What one run of the command line tool left behind. */
 export interface CliRun {
@@ -21,6 +23,8 @@ export interface CliOptions {
 export interface StartedCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliRun>;
+  /** Waits until it has said this, on either stream; fails with all it said where it ends before, or says nothing. */
+  says(text: string | RegExp): Promise<void>;
 }
 
 /** Runs the compiled tool in a process of its own, in the project's folder, against the service at `grpcAddress`. */
@@ -43,10 +47,23 @@ export function startCliProcess(
   });
   child.stdin.on('error', () => undefined); // it need not read it
   child.stdin.end(input);
-  const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(
-    ([[code], out, err]) => ({ code: code as number | null, out, err }),
-  );
-  return { child, ended };
+  const said = { out: '', err: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.err += text;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }));
+  const says = async (text: string | RegExp) => {
+    const hasSaid = () => `${said.out}${said.err}`.search(text) >= 0;
+    const found = await poll(() => {
+      if (hasSaid()) return true;
+      return child.exitCode === null && child.signalCode === null ? undefined : hasSaid();
+    }, PATIENCE_MS);
+    if (found !== true) throw new Error(`It did not say ${text}:\n${said.out}\n${said.err}`);
+  };
+  return { child, ended, says };
 }
 
 /** What any program needs of our environment; nothing of it is the tool's own setting. */

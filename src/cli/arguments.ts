@@ -46,6 +46,9 @@ export function serverAddress(text: string): string {
   throw new InvalidArgumentError('It must be HOST:PORT, such as 127.0.0.1:50051.');
 }
 
+/** Collects a repeated option. */
+export const gathered = (text: string, previous: readonly string[] = []): string[] => [...previous, text];
+
 /** Collects repeated `--metadata key=value`; the value may be empty and may hold further equals signs. */
 export function metadataPair(
   text: string,

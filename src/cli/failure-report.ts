@@ -96,6 +96,7 @@ const NEXT_STEP_BY_REASON: Readonly<Record<string, string>> = {
   EVENT_ID_REUSED: 'Leave --event-id away for a new command, or repeat the first command exactly.',
   VERSION_NOT_REACHED: 'Ask for a version that a write has returned, or leave --min-version away.',
   PAGE_TOKEN_INVALID: 'Start again without --page-token, or give it with the same filters as before.',
+  RESYNC: 'Leave --from-cursor away: then it begins with the stocks as they are now.',
   DATABASE_UNAVAILABLE: 'Nothing was changed. Try again; the log of the service says what its database does.',
 };
 

@@ -3,7 +3,7 @@ import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/
 import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { protoPath as healthProto } from 'grpc-health-check';
 import { projectRoot } from '../project-root.js';
-import { type Calls, toJsonShape } from './messages.js';
+import { type Calls, type Streams, toJsonShape } from './messages.js';
 import {
   type DecodedStatus,
   type FailureDetails,
@@ -59,6 +59,37 @@ export class InventoryClient {
   }
 
   /**
+   * Calls an RPC whose answer is a stream, until it ends or `signal` is aborted.
+   *
+   * @throws ServiceFailure whatever goes wrong
+   */
+  async *stream<Name extends keyof Streams>(
+    name: Name,
+    request: Streams[Name][0],
+    signal: AbortSignal,
+  ): AsyncGenerator<Streams[Name][1]> {
+    const method = methodOf(this.#protocol.service, name);
+    const { path, requestSerialize, responseDeserialize } = method;
+    const metadata = new Metadata();
+    const call = this.#connection().makeServerStreamRequest(
+      ...([path, requestSerialize, responseDeserialize, request, metadata] as const),
+    );
+    // Whoever leaves before the end no longer listens, but is told of the end all the same.
+    call.on('error', () => undefined);
+    const cancel = () => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      if (signal.aborted) return;
+      for await (const message of call) yield toJsonShape(message) as Streams[Name][1];
+    } catch (error) {
+      if (!signal.aborted) throw this.#failure(error as ServiceError);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      cancel();
+    }
+  }
+
+  /**
    * Asks grpc.health.v1 how a service is: SERVING, NOT_SERVING, or SERVICE_UNKNOWN where it knows none of this name.
    *
    * @param deadline when to give up, in milliseconds since 1970
@@ -81,9 +112,8 @@ export class InventoryClient {
 
   #unary(service: ServiceDefinition, name: string, request: object, deadline: number): Promise<object> {
     const method = methodOf(service, name);
-    const connection = this.#connections[this.#calls++ % this.#connections.length] as Client;
     return new Promise((resolve, reject) => {
-      connection.makeUnaryRequest(
+      this.#connection().makeUnaryRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
@@ -96,6 +126,10 @@ export class InventoryClient {
         },
       );
     });
+  }
+
+  #connection(): Client {
+    return this.#connections[this.#calls++ % this.#connections.length] as Client;
   }
 
   /**

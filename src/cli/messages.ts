@@ -154,6 +154,35 @@ export interface ApplyResponse {
   readonly results: readonly OperationResult[];
 }
 
+export interface WatchRequest {
+  readonly storeId: string;
+  readonly productIds: readonly string[];
+  readonly cursor: string;
+}
+
+export interface StockChange {
+  /** After the change; without `createTime`. */
+  readonly stock: Omit<Stock, 'createTime'>;
+  readonly eventId: string;
+  readonly type: string;
+  readonly effect: string;
+  readonly requestedDelta: number;
+  readonly appliedDelta: number;
+  readonly actor: string;
+  readonly origin: string;
+  readonly occurredTime: string;
+  readonly recordedTime: string;
+  readonly skippedVersions: string;
+}
+
+export interface WatchResponse {
+  readonly stocks: readonly Stock[];
+  readonly cursor: string;
+  readonly watermark?: string;
+  readonly changes: readonly StockChange[];
+  readonly snapshotComplete: boolean;
+}
+
 /** The RPCs that the CLI calls: request and response of each. */
 export interface Calls {
   readonly Get: readonly [GetRequest, GetResponse];
@@ -163,6 +192,11 @@ export interface Calls {
   readonly Apply: readonly [ApplyRequest, ApplyResponse];
   readonly Sell: readonly [ChangeRequest, ChangeResponse];
   readonly Restock: readonly [ChangeRequest, ChangeResponse];
+}
+
+/** Those whose answer is a stream. */
+export interface Streams {
+  readonly Watch: readonly [WatchRequest, WatchResponse];
 }
 
 /**

@@ -37,6 +37,7 @@ describe('help', () => {
     ['sell'],
     ['restock'],
     ['events'],
+    ['watch'],
     ['replay'],
     ['health'],
     ['apply'],
@@ -63,7 +64,18 @@ describe('completion', () => {
   test.each(['bash', 'zsh', 'fish'])('for %s names every command', async (shell) => {
     const { code, out, err } = await run(['completion', shell]);
     expect([code, err]).toEqual([0, '']);
-    for (const command of ['get', 'list', 'sell', 'restock', 'apply', 'events', 'replay', 'health', 'dev']) {
+    for (const command of [
+      'get',
+      'list',
+      'sell',
+      'restock',
+      'apply',
+      'events',
+      'watch',
+      'replay',
+      'health',
+      'dev',
+    ]) {
       expect(out).toContain(command);
     }
     expect(out).toContain('onhand --');
@@ -91,6 +103,9 @@ describe('wrong usage', () => {
     [['events', '--store', 'S', '--type', 'gift'], 'It must be sale, restock, return, count or waste.'],
     [['events', '--store', 'S', '--since', 'now'], 'It must be a time as in 2026-01-31T10:30:00Z'],
     [['events', '--store', 'S', '--limit', '0'], 'It must be a whole number from 1 to 100000.'],
+    [['watch'], 'Say what to watch: --store ID, --product ID, or both.'],
+    [['watch', '--store', 'S', '--count', '0'], 'It must be a whole number from 1 to 1000000000.'],
+    [['watch', '--store', 'S', '--until-idle', '0.5'], 'It must be a whole number from 1 to 86400.'],
     [['replay', 'no-such-file.csv'], 'no-such-file.csv cannot be read: ENOENT'],
     [['replay', 'x.csv', '--concurrency', '0'], 'It must be a whole number from 1 to 1000.'],
   ])('%j is refused before anything is sent', async (words, message) => {
@@ -192,6 +207,7 @@ describe('the report of a failure', () => {
     [status.NOT_FOUND, 'STOCK_NOT_FOUND', 1, 'restock STORE PRODUCT QUANTITY'],
     [status.FAILED_PRECONDITION, 'INSUFFICIENT_STOCK', 1, 'restock first'],
     [status.FAILED_PRECONDITION, 'EVENT_ID_REUSED', 1, 'Leave --event-id away'],
+    [status.OUT_OF_RANGE, 'RESYNC', 1, 'Leave --from-cursor away'],
     [status.FAILED_PRECONDITION, 'STOCK_LIMIT', 1, 'log of the service'],
     [status.INTERNAL, '', 1, `Is it an Onhand service that answers gRPC at ${NOWHERE}?`],
     [status.UNAVAILABLE, 'DATABASE_UNAVAILABLE', 3, 'Nothing was changed.'],

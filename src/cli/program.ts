@@ -11,6 +11,7 @@ import { addGet, addList } from './read-commands.js';
 import { addReplay } from './replay-command.js';
 import type { SharedOptions } from './session.js';
 import type { Terminal } from './terminal.js';
+import { addWatch } from './watch-command.js';
 
 /** All commands, in the order in which help lists them. */
 const COMMANDS = [
@@ -20,6 +21,7 @@ const COMMANDS = [
   addRestock,
   addApply,
   addEvents,
+  addWatch,
   addReplay,
   addHealth,
   addDev,
@@ -59,5 +61,6 @@ const EXAMPLES = [
   'restock STORE_001 PROD_0001 50',
   'apply delivery.csv',
   'events --store STORE_001 --product PROD_0001',
+  'watch --store STORE_001',
   'replay data/online-retail-lines.csv.gz',
 ];
