@@ -39,16 +39,16 @@ test('lines have their columns below each other, and say what was left out; colo
     const oversold = changeOf(stockOf('A', 1_000, 0, 4), -1_200, {
       ...{ effect: 'EFFECT_OVERSOLD', skippedVersions: '3' },
     });
-    lines.print({ missed: [], changes: [oversold, changeOf(stockOf('PROD_0001', 2, 5), 5)] });
+    lines.print({ missed: [], changes: [oversold, changeOf(stockOf('LONG_PRODUCT', 2, 5), 5)] });
     return stream.read().toString().trimEnd().split('\n');
   };
   expect(printed(false)).toEqual([
-    'Recorded  Store  Product  Type  Change  On hand  Version  Actor  Outcome',
-    '2026-01-02T00:00:00Z  S      A        SALE  -1,200       -4    1,000  till   OVERSOLD, 3 before it left out',
-    '2026-01-02T00:00:00Z  S      PROD_0001  SALE      +5        5        2  till   APPLIED',
+    'Recorded                     Store      Product    Type      Change  On hand  Version  Actor      Outcome',
+    '2026-01-02T00:00:00Z         S          A          SALE      -1,200       -4    1,000  till       OVERSOLD, 3 before it left out',
+    '2026-01-02T00:00:00Z         S          LONG_PRODUCT  SALE          +5        5        2  till       APPLIED',
   ]);
   const [title, down, up] = printed(true);
   expect(title).toContain('\u001b[1mRecorded');
-  expect(down).toContain('\u001b[31m-1,200\u001b[39m');
-  expect(up).toContain('\u001b[32m    +5\u001b[39m');
+  expect(down).toContain('\u001b[31m -1,200\u001b[39m');
+  expect(up).toContain('\u001b[32m     +5\u001b[39m');
 });

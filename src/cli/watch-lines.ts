@@ -36,24 +36,26 @@ export function newsOf({ stocks, changes }: WatchResponse, seen: SeenVersions): 
 
 interface Column {
   readonly title: string;
+  /** Wide enough for what stands in it as a rule. */
+  readonly width: number;
   readonly numeric?: boolean;
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: 'Recorded' },
-  { title: 'Store' },
-  { title: 'Product' },
-  { title: 'Type' },
-  { title: 'Change', numeric: true },
-  { title: 'On hand', numeric: true },
-  { title: 'Version', numeric: true },
-  { title: 'Actor' },
-  { title: 'Outcome' },
+  { title: 'Recorded', width: '2026-01-31T10:30:00.123456Z'.length },
+  { title: 'Store', width: 9 },
+  { title: 'Product', width: 9 },
+  { title: 'Type', width: 7 },
+  { title: 'Change', width: 7, numeric: true },
+  { title: 'On hand', width: 7, numeric: true },
+  { title: 'Version', width: 7, numeric: true },
+  { title: 'Actor', width: 9 },
+  { title: 'Outcome', width: 0 },
 ];
 
 /** Prints changes under their titles as they come. A column grows with what stands in it. */
 export class WatchLines {
-  readonly #widths = COLUMNS.map(({ title }) => title.length);
+  readonly #widths = COLUMNS.map(({ width }) => width);
   #begun = false;
 
   constructor(private readonly out: TextChannel) {}
