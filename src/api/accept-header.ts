@@ -12,12 +12,13 @@ function readAccept(header: string): Map<string, boolean> {
   );
 }
 
-/** Whether a caller takes JSON; one that says nothing takes anything. */
-export function acceptsJson(accept: string | undefined): boolean {
+/** Whether a caller takes this type; one that says nothing takes anything. */
+export function accepts(accept: string | undefined, type: string): boolean {
   // What nearly everybody sends.
-  if (accept === undefined || accept === '*/*' || accept === 'application/json' || accept === '') return true;
+  if (accept === undefined || accept === '*/*' || accept === type || accept === '') return true;
   const named = readAccept(accept);
-  return named.get('application/json') ?? named.get('application/*') ?? named.get('*/*') ?? false;
+  const group = `${type.slice(0, type.indexOf('/'))}/*`;
+  return named.get(type) ?? named.get(group) ?? named.get('*/*') ?? false;
 }
 
 /** The first of these encodings that a caller takes; undefined where it takes none. */

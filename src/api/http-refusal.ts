@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorDetails } from '../domain/errors.js';
 import { InventoryError } from '../domain/errors.js';
-import { acceptsJson } from './accept-header.js';
+import { accepts } from './accept-header.js';
 import type { AllowedMethods } from './allowed-methods.js';
 import type { Calls } from './call.js';
 import { HTTP_REFUSALS, malformedMessage, messageTooLarge } from './errors.js';
@@ -93,16 +93,17 @@ export function answerNotFound(allowed: AllowedMethods, request: FastifyRequest,
   throw refusedByHttp('METHOD_NOT_ALLOWED', message);
 }
 
-/** An onRequest hook: what can only be answered in JSON is not done for a caller that does not take it. */
-export function refuseOtherThanJson(
+/** An onRequest hook: what can only be answered in JSON, say, is not done for a caller that does not take it. */
+export function refuseOtherTypes(
   request: FastifyRequest,
   _reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
-  if (acceptsJson(request.headers.accept)) {
+  const { contentType = 'application/json' } = request.routeOptions.config;
+  if (accepts(request.headers.accept, contentType)) {
     done();
     return;
   }
-  const description = 'Accept must allow application/json';
+  const description = `Accept must allow ${contentType}`;
   done(refusedByHttp('NOT_ACCEPTABLE', description, { violations: [{ field: 'Accept', description }] }));
 }

@@ -65,7 +65,8 @@ async function createApp(options: HttpServerOptions): Promise<FastifyInstance> {
     routerOptions: {
       maxParamLength: PATH_PARAMETER_LIMIT,
       // Broken UTF-8 becomes U+FFFD, which no id may hold; Fastify's own parser would leave it encoded.
-      querystringParser: (query) => parseQuery(query),
+      // The length of the headers bounds how many fields there are.
+      querystringParser: (query) => parseQuery(query, '&', '=', { maxKeys: 0 }),
     },
     genReqId: requestIdOf,
     requestIdHeader: false,

@@ -54,11 +54,18 @@ export async function openApiDocument(): Promise<object> {
 function described(schema: FastifySchema | undefined, { config }: RouteOptions): FastifySchema {
   if (schema?.operationId === undefined || config?.reasons === undefined) return { hide: true };
   const { 200: answer } = schema.response as { 200: Schema };
-  const response = { ...answersOf(schema, answer), ...errorsOf(schema, config.reasons) };
+  const response = {
+    ...answersOf(schema, answer, config.contentType ?? 'application/json'),
+    ...errorsOf(schema, config.reasons),
+  };
   return { ...schema, response };
 }
 
-function answersOf({ operationId, tags, headers }: FastifySchema, schema: Schema): Record<number, Schema> {
+function answersOf(
+  { operationId, tags, headers }: FastifySchema,
+  schema: Schema,
+  contentType: string,
+): Record<number, Schema> {
   const conditional = headers === CONDITIONAL_HEADERS;
   const done = {
     description: 'Done',
@@ -67,7 +74,7 @@ function answersOf({ operationId, tags, headers }: FastifySchema, schema: Schema
       ...(conditional ? ENTITY_TAG : {}),
       ...(tags?.includes('Changes') ? REPLAYED : {}),
     },
-    content: { 'application/json': { schema, examples: ANSWER_EXAMPLES[operationId!] } },
+    content: { [contentType]: { schema, examples: ANSWER_EXAMPLES[operationId!] } },
   };
   if (!conditional) return { 200: done };
   const unchanged = { description: 'It is what the caller has', type: 'null', headers: ENTITY_TAG };

@@ -69,6 +69,18 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, Readonly<Record<string, { 
   listStocksOfStore: read({ stocks: [STOCK], nextPageToken: '' }),
   listStocksOfProduct: read({ stocks: [STOCK], nextPageToken: '' }),
   listEvents: read({ events: [EVENT], nextPageToken: '' }),
+  watch: {
+    snapshot: { value: { stocks: [STOCK], complete: true, watermark: TIME } },
+    change: {
+      value: {
+        ...SOLD,
+        ...{ eventId: EVENT_ID, type: 'SALE', effect: 'APPLIED', requestedDelta: -5, appliedDelta: -5 },
+        ...{ actor: 'anonymous', origin: 'REST', occurredTime: SOLD.lastUpdated },
+        ...{ recordedTime: SOLD.lastUpdated, skippedVersions: 0 },
+      },
+    },
+    heartbeat: { value: { watermark: TIME } },
+  },
   sell: {
     sold: answer('Sale processed successfully', {
       ...SOLD,

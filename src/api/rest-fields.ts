@@ -27,6 +27,7 @@ const LABELS: Readonly<Record<string, string>> = {
   startTime: 'Start time',
   endTime: 'End time',
   descending: 'Descending',
+  cursor: 'Cursor',
 };
 
 /** What stands for a name that an enum does not have, in the generated code. */
@@ -66,6 +67,12 @@ export class RestFields {
     if (typeof value === 'string') return value;
     if (this.has(name)) this.add(name, `${LABELS[name]} must be one string`);
     return '';
+  }
+
+  /** A parameter of a query that may be given several times; none where absent. */
+  repeatedText(name: string): string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? (value as string[]) : [this.text(name)].filter(() => this.has(name));
   }
 
   number(name: string): number | undefined {

@@ -1,4 +1,4 @@
-import type { FastifySchema } from 'fastify';
+import type { FastifyContextConfig, FastifySchema } from 'fastify';
 import type { ErrorReason } from '../domain/errors.js';
 import { named, type Schema } from './json-schemas.js';
 import {
@@ -10,8 +10,10 @@ import {
   LIST_QUERY,
   PRODUCT_PATH,
   STORE_PATH,
+  WATCH_HEADERS,
+  WATCH_QUERY,
 } from './rest-request-schemas.js';
-import type { RpcKey, UnaryRpc } from './rpcs.js';
+import type { RpcKey, StreamedRpc, UnaryRpc } from './rpcs.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -19,17 +21,20 @@ declare module 'fastify' {
     rpc?: RpcKey;
     /** The reasons for which this operation may be refused, for the OpenAPI document. */
     reasons?: readonly ErrorReason[];
+    /** What it answers, where that is not JSON. */
+    contentType?: 'text/event-stream';
   }
 }
 
 /** What a route is, beside its handler. */
 export interface RestOperation {
   readonly schema: FastifySchema;
-  readonly config: { readonly rpc: UnaryRpc; readonly reasons: readonly ErrorReason[] };
+  readonly config: Pick<FastifyContextConfig, 'rpc' | 'reasons' | 'contentType'>;
 }
 
 interface Description {
-  readonly rpc: UnaryRpc;
+  readonly rpc: UnaryRpc | StreamedRpc;
+  readonly contentType?: 'text/event-stream';
   readonly operationId: string;
   readonly tag: 'Stocks' | 'Changes' | 'History';
   readonly summary: string;
@@ -54,12 +59,21 @@ const ANY: readonly ErrorReason[] = [
 const ANY_WITH_BODY: readonly ErrorReason[] = [...ANY, 'MALFORMED_MESSAGE', 'MESSAGE_TOO_LARGE'];
 const ANY_CHANGE: readonly ErrorReason[] = [...ANY_WITH_BODY, 'QUEUE_FULL', 'OUTCOME_UNKNOWN'];
 
-function operation({ rpc, tag, answer, refusal, reasons, body, ...more }: Description): RestOperation {
+function operation({
+  rpc,
+  contentType,
+  tag,
+  answer,
+  refusal,
+  reasons,
+  body,
+  ...more
+}: Description): RestOperation {
   const response = { 200: named(answer), ...(refusal === undefined ? {} : { 400: named(refusal) }) };
   const own = { ...more, tags: [tag], response };
   return {
     schema: body === undefined ? own : { ...own, body: named(body) },
-    config: { rpc, reasons },
+    config: contentType === undefined ? { rpc, reasons } : { rpc, reasons, contentType },
   };
 }
 
@@ -120,6 +134,24 @@ export const LIST_EVENTS = operation({
   querystring: EVENTS_QUERY,
   answer: 'EventPageAnswer',
   reasons: [...ANY, 'PAGE_TOKEN_INVALID'],
+});
+
+export const WATCH = operation({
+  rpc: 'watch',
+  contentType: 'text/event-stream',
+  operationId: 'watch',
+  tag: 'Stocks',
+  summary: 'Streams stocks and their changes as Server-Sent Events',
+  description:
+    'Of a store, of products, or of products in a store. First the stocks as they are (events `snapshot`, the last one with ' +
+    '`complete`), then each change (`change`), a sign of life every 5 s without one (`heartbeat`), and `error` where the ' +
+    'stream cannot go on. The id of an event is a cursor: with it as `Last-Event-ID`, which browsers send by themselves, or ' +
+    'as `cursor` the stream goes on after that event, and gives changes only. A change may come again after that; its ' +
+    '`version` tells. Where the cursor is too old the answer is 410: watch without one.',
+  querystring: WATCH_QUERY,
+  headers: WATCH_HEADERS,
+  answer: 'WatchEvent',
+  reasons: [...ANY, 'QUEUE_FULL', 'RESYNC'],
 });
 
 export const SELL = operation({

@@ -18,6 +18,7 @@ import {
 } from './json-schemas.js';
 import { ACTOR_LIMIT, KEYS_LIMIT, PAGE_DEFAULT, PAGE_LIMIT } from './validate.js';
 import { OPERATIONS_LIMIT } from './validate-apply.js';
+import { WATCHED_PRODUCTS_LIMIT } from './validate-watch.js';
 
 /**
  * What REST takes, as JSON schemas. They describe: nothing is validated by them, since the rules of every transport are
@@ -166,6 +167,23 @@ export const EVENTS_QUERY = parameters(
     descending: but(flag('True for the newest first.'), { default: false }),
     ...PAGE_PARAMETERS,
   },
+);
+export const WATCH_QUERY = parameters(
+  {},
+  {
+    storeId: but(storeId, { description: 'The store. This or `productId` is required.' }),
+    productId: {
+      type: 'array',
+      items: { type: 'string', minLength: 1, maxLength: ID_LIMIT },
+      maxItems: WATCHED_PRODUCTS_LIMIT,
+      description: 'The products, as often as there are; none means all of the store.',
+    },
+    cursor: text('The id of an event: goes on after it.'),
+  },
+);
+export const WATCH_HEADERS = parameters(
+  {},
+  { 'Last-Event-ID': text('As `cursor`, and before it; browsers send it when they connect again.') },
 );
 export const IDEMPOTENCY_HEADERS = parameters({}, { 'Idempotency-Key': eventId });
 export const BATCH_IDEMPOTENCY_HEADERS = parameters(

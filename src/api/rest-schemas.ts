@@ -96,6 +96,32 @@ const EVENTS = [
   }),
 ];
 
+const WATCH = [
+  object(
+    'WatchEvent',
+    'The data of an event; which fields it has follows from the name of the event.',
+    {},
+    {
+      stocks: listOf(named('Stock'), 'snapshot: a part of the stocks as they are.'),
+      complete: flag('snapshot: true in the last one.'),
+      watermark: time('snapshot, heartbeat: every change committed up to this time has been sent.'),
+      ...STOCK_FIELDS,
+      eventId: uuid('change: the event that changed the stock.'),
+      type: nameIn(OperationType, 'change: what was done.'),
+      effect: nameIn(Effect, 'change: how it took effect.'),
+      requestedDelta: whole('change: the change that was asked; for COUNT what was counted.'),
+      appliedDelta: whole('change: the change that was made.'),
+      actor: text('change: who asked.'),
+      origin: nameIn(Origin, 'change: which way the command came in.'),
+      occurredTime: time('change: when the caller says it happened.'),
+      recordedTime: time('change: when the database recorded it.'),
+      skippedVersions: long(
+        'change: so many versions right before it were left out, since they were not read in time; 0 as a rule.',
+      ),
+    },
+  ),
+];
+
 const { storeId, productId, ...COUNTS } = STOCK_FIELDS;
 
 const CHANGES = [
@@ -191,4 +217,11 @@ const ANSWERS = [
 ];
 
 /** Everything that is added to the server under its name. */
-export const ANSWER_SCHEMAS: readonly Schema[] = [...READS, ...EVENTS, ...CHANGES, ...ANSWERS, ...ERRORS];
+export const ANSWER_SCHEMAS: readonly Schema[] = [
+  ...READS,
+  ...EVENTS,
+  ...WATCH,
+  ...CHANGES,
+  ...ANSWERS,
+  ...ERRORS,
+];

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ApplyRequest, SellResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
 import { LONG_ANSWERS } from './compression.js';
-import { refuseOtherThanJson } from './http-refusal.js';
+import { refuseOtherTypes } from './http-refusal.js';
 import { addJsonBody } from './json-body.js';
 import { batchGetAnswer, getAnswer, listAnswer, movementAnswer } from './rest-answer.js';
 import { readBatchGet, readGet, readList, readMovement } from './rest-body.js';
@@ -20,6 +20,7 @@ import {
 import { REQUEST_SCHEMAS } from './rest-request-schemas.js';
 import { ANSWER_SCHEMAS } from './rest-schemas.js';
 import { inRestNames, readSync, sendSync } from './rest-sync.js';
+import { addWatch } from './rest-watch.js';
 
 /** The original system's endpoints, and what belongs beside them: thin routes to the same handlers as over gRPC. */
 export function addRest(app: FastifyInstance, calls: Calls): void {
@@ -27,13 +28,14 @@ export function addRest(app: FastifyInstance, calls: Calls): void {
     for (const schema of [...ANSWER_SCHEMAS, ...REQUEST_SCHEMAS]) scope.addSchema(schema);
     // The schemas of requests only describe; what is right is decided once, for every transport.
     scope.setValidatorCompiler(() => () => true);
-    scope.addHook('onRequest', refuseOtherThanJson);
+    scope.addHook('onRequest', refuseOtherTypes);
     addJsonBody(scope);
     addGet(scope, calls);
     addReadsOfMany(scope, calls);
     addMovement(scope, calls, 'sell', 'Sale processed successfully');
     addMovement(scope, calls, 'restock', 'Restock processed successfully');
     addSync(scope, calls);
+    addWatch(scope, calls);
   });
 }
 

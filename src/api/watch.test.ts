@@ -139,15 +139,13 @@ describe('what is watched', () => {
     const extra = operations.slice(0, 300).map((each) => ({ ...each, productId: `Q${each.productId}` }));
     for (const batch of [operations, extra])
       await callers.overGrpc('Apply', { storeId, operations: batch, mode: 0 });
-    const selling = Promise.all(
+    const watching = await watch({ storeId }).until(({ messages }) => messages.length > 0);
+    await Promise.all(
       operations.filter((_, n) => n % 3 === 0).map(({ productId }) => sell(storeId, productId, 1)),
     );
-    const watching = watch({ storeId });
-    await selling;
+    await watching.until(({ complete }) => complete);
     await sell(storeId, 'QP299', 10);
-    await watching.until(({ changes, complete }) => {
-      return complete && changes.some(({ stock }) => stock?.productId === 'QP299');
-    });
+    await watching.until(({ changes }) => changes.some(({ stock }) => stock?.productId === 'QP299'));
     const versions = new Map(watching.stocks.map((stock) => [stock.productId, stock.version]));
     expect(versions.size).toBe(1_300);
     for (const { stock, skippedVersions } of watching.changes) {
