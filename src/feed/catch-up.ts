@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { InventoryError } from '../domain/errors.js';
 import type { StockChange } from '../domain/types.js';
 import { type ChangeSelection, lookAtRange, type Range, readRange } from '../postgres/catch-up-statements.js';
@@ -12,9 +13,15 @@ const PAGE_SIZE = 2_000;
 /** Events between a cursor and now, of whatever stocks: each page has to look at all of them. */
 const EVENTS_LIMIT = 100_000;
 const TIMEOUT_MS = 3_000;
+/** After a restart a thousand watchers come back at once; what they ask must not hold up all other reads. */
+const QUESTIONS_AT_ONCE = 4;
+
+type Question<T> = (source: { pool: Pool; timeoutMs: number }) => Promise<T>;
 
 /** Reads from the primary what a watcher missed between its cursor and a position of the feed. */
 export class CatchUp {
+  readonly #inTurn = pLimit(QUESTIONS_AT_ONCE);
+
   /** @param primary where to read; undefined while there is no primary. */
   constructor(private readonly primary: () => Pool | undefined) {}
 
@@ -51,7 +58,11 @@ export class CatchUp {
     }
   }
 
-  async #ask<T>(question: (source: { pool: Pool; timeoutMs: number }) => Promise<T>): Promise<T> {
+  #ask<T>(question: Question<T>): Promise<T> {
+    return this.#inTurn(() => this.#askNow(question));
+  }
+
+  async #askNow<T>(question: Question<T>): Promise<T> {
     const pool = this.primary();
     if (pool === undefined) throw unavailable(new Error('no primary'));
     try {

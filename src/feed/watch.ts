@@ -1,7 +1,8 @@
+import pLimit, { type LimitFunction } from 'p-limit';
 import { InventoryError } from '../domain/errors.js';
 import type { StockChange, StockKey, StockRow } from '../domain/types.js';
 import type { ReadPath } from '../reads/read-path.js';
-import { readSnapshotPage } from '../reads/snapshot-pages.js';
+import { readSnapshotPage, type StockPage } from '../reads/snapshot-pages.js';
 import { type CatchUp, unavailable } from './catch-up.js';
 import type { Cursor } from './cursor.js';
 import type { FanOut } from './fan-out.js';
@@ -39,12 +40,15 @@ export interface WatchesOptions {
 
 /** For a page of a snapshot, and for the feed to come on. */
 const PATIENCE_MS = 5_000;
+/** Streams that begin read at most so many pages at once, so that a thousand of them do not hold up all other reads. */
+const PAGES_AT_ONCE = 4;
 const BUSY_RETRY_MS = 1_000;
 
 /** All streams of changes in this process. */
 export class Watches {
   #open = 0;
   #draining = false;
+  readonly #inTurn = pLimit(PAGES_AT_ONCE);
 
   constructor(private readonly options: WatchesOptions) {}
 
@@ -69,7 +73,7 @@ export class Watches {
       throw new InventoryError('QUEUE_FULL', message, { retryDelayMs: BUSY_RETRY_MS });
     }
     this.#open++;
-    const stream = new WatchStream(this.options, filter, signal);
+    const stream = new WatchStream({ ...this.options, inTurn: this.#inTurn }, filter, signal);
     try {
       for await (const batch of stream.run(cursor)) {
         this.#count(batch);
@@ -101,7 +105,7 @@ class WatchStream {
   #watcher: Watcher | undefined;
 
   constructor(
-    private readonly options: WatchesOptions,
+    private readonly options: WatchesOptions & { readonly inTurn: LimitFunction },
     private readonly filter: WatchFilter,
     private readonly signal: AbortSignal,
   ) {
@@ -127,11 +131,7 @@ class WatchStream {
     const watcher = this.#watch(position);
     let after: StockKey | undefined;
     for (;;) {
-      watcher.throwIfEnded();
-      watcher.beginPage();
-      const sinceBeat = this.options.tail.position?.beat ?? watcher.start.beat;
-      const deadlineMs = performance.now() + PATIENCE_MS;
-      const page = await readSnapshotPage(this.options.reads, this.filter, { after, sinceBeat, deadlineMs });
+      const page = await this.options.inTurn(() => this.#readPage(watcher, after));
       watcher.throwIfEnded();
       const mark = watcher.endPage(page);
       yield { stocks: page.stocks, changes: [], mark, snapshotComplete: mark !== undefined };
@@ -141,6 +141,15 @@ class WatchStream {
         yield { stocks: [], changes, mark: undefined, snapshotComplete: false };
       }
     }
+  }
+
+  async #readPage(watcher: Watcher, after: StockKey | undefined): Promise<StockPage> {
+    watcher.throwIfEnded();
+    watcher.beginPage();
+    const { reads, tail } = this.options;
+    const sinceBeat = tail.position?.beat ?? watcher.start.beat;
+    const deadlineMs = performance.now() + PATIENCE_MS;
+    return await readSnapshotPage(reads, this.filter, { after, sinceBeat, deadlineMs });
   }
 
   /**
