@@ -11,19 +11,26 @@ export async function sendStream<Response>(
   open: (signal: AbortSignal) => AsyncIterable<Response>,
 ): Promise<void> {
   const leaving = new AbortController();
-  const gone = new Promise<void>((resolve) => {
-    call.on('cancelled', () => {
-      leaving.abort();
-      resolve();
-    });
+  let goOn: () => void = () => undefined;
+  call.on('cancelled', () => {
+    leaving.abort();
+    goOn();
   });
+  const messages = open(leaving.signal)[Symbol.asyncIterator]();
+  // A function of its own, so that nothing keeps a message while the next one is waited for.
+  const sendNext = async (): Promise<boolean> => {
+    const { value, done } = await messages.next();
+    if (done === true) return false;
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+      call.write(value, () => resolve());
+    });
+    return !call.cancelled;
+  };
   try {
-    for await (const message of open(leaving.signal)) {
-      const sent = new Promise<void>((resolve) => call.write(message, () => resolve()));
-      await Promise.race([sent, gone]);
-      if (call.cancelled) return;
-    }
-    call.end();
+    while (await sendNext());
+    if (call.cancelled) await messages.return?.();
+    else call.end();
   } catch (error) {
     if (!call.cancelled) call.emit('error', toGrpcError(error as InventoryError));
   }

@@ -104,7 +104,11 @@ export class InventoryHandlers implements Handlers, StreamHandlers {
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse> {
     const { filter, cursor, cursors } = validateWatch(request);
     for await (const batch of this.options.watches.stream(filter, cursor, signal)) {
-      yield toWatchResponse(batch, cursors);
+      const message = toWatchResponse(batch, cursors);
+      yield message;
+      // It has been sent; the engine may keep it with the suspended generators, so that it had better be small.
+      message.stocks = [];
+      message.changes = [];
     }
   }
 

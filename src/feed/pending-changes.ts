@@ -14,10 +14,8 @@ interface Entry {
   readonly change: StockChange;
 }
 
-/** Every change is kept up to this many; beyond, of each stock the newest. */
-const CHANGES_LIMIT = 1_000;
-/** Stocks with a change that waits. */
-const STOCKS_LIMIT = 4_000;
+/** Every change is kept up to this many; beyond, of each stock the newest, and no more of these. */
+const LIMIT = 4_000;
 /** Bounds what waits for one reader, however long ids and actors are. */
 const BYTES_LIMIT = 1_500_000;
 /** An object with its times, numbers and event id. */
@@ -36,7 +34,7 @@ export class PendingChanges {
 
   /** More than can be kept: the reader has to begin anew. */
   get overflowing(): boolean {
-    return this.size > STOCKS_LIMIT || this.#bytes > BYTES_LIMIT;
+    return this.size > LIMIT || this.#bytes > BYTES_LIMIT;
   }
 
   /** @param firstVersion where it stands for several changes, the version of the oldest. */
@@ -46,7 +44,7 @@ export class PendingChanges {
     else {
       this.#queue.push(entry);
       this.#bytes += bytesOf(entry);
-      if (this.#queue.length > CHANGES_LIMIT || this.#bytes > BYTES_LIMIT) this.#keepNewest();
+      if (this.#queue.length > LIMIT || this.#bytes > BYTES_LIMIT) this.#keepNewest();
     }
   }
 
