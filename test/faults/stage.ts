@@ -5,6 +5,9 @@ import { createTestDatabase, type TestDatabase } from '../../src/dev/test-databa
 import type { LoadPlan } from '../load/load-plan.js';
 import { LoadProcess } from '../load/load-process.js';
 import { type ServiceOptions, type ServiceProcess, startService } from '../service-process.js';
+import type { WatchPlan } from '../watch/watch-client.js';
+import { WatchProcess } from '../watch/watch-process.js';
+import { OwnRedis } from './own-redis.js';
 import { OwnServers } from './own-servers.js';
 import { PostgresProxy } from './postgres-proxy.js';
 import { ReplicatedServers } from './replicated-servers.js';
@@ -57,6 +60,21 @@ export class Stage {
     return this.keep(new LoadProcess(plan), (load) => load.remove());
   }
 
+  watch(plan: WatchPlan): WatchProcess {
+    return this.keep(new WatchProcess(plan), (watching) => watching.stop());
+  }
+
+  /** A Redis of the test's own. */
+  async redis(program: string): Promise<OwnRedis> {
+    return this.keep(await OwnRedis.start(program), (redis) => redis.stop());
+  }
+
+  /** Ends a service in the middle of its work; it is not expected to be alive any more. */
+  async kill9(service: ServiceProcess): Promise<void> {
+    this.#services.splice(this.#services.indexOf(service), 1);
+    await service.kill9();
+  }
+
   /** Every service that was started still runs, as the same process, and stops in good order. */
   async expectServicesAlive(): Promise<void> {
     expect(this.#services.map(({ pid }) => isAlive(pid))).toEqual(this.#services.map(() => true));
@@ -64,6 +82,7 @@ export class Stage {
   }
 
   async clear(): Promise<void> {
+    this.#services.length = 0;
     for (const remove of this.#removals.splice(0).reverse()) await remove();
   }
 }

@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import { withConnection } from '../../src/dev/postgres-session.js';
 import { OPENING_ACTOR } from './audit.js';
 import { productIds, type StockSet, storeIds } from './load-plan.js';
@@ -14,6 +15,17 @@ const OPEN = `
 
 /** Makes all stocks of a set, each with the event that filled it. */
 export async function openStocks(databaseUrl: string, stocks: StockSet, quantity: number): Promise<void> {
-  const values = [storeIds(stocks), productIds(stocks), quantity, OPENING_ACTOR];
-  await withConnection(databaseUrl, (client) => client.query(OPEN, values));
+  await withConnection(databaseUrl, (client) =>
+    insertStocks(client, storeIds(stocks), productIds(stocks), quantity),
+  );
+}
+
+/** The same for each of these products in each of these stores, within the client's transaction. */
+export async function insertStocks(
+  client: Pick<Client, 'query'>,
+  stores: readonly string[],
+  products: readonly string[],
+  quantity: number,
+): Promise<void> {
+  await client.query(OPEN, [stores, products, quantity, OPENING_ACTOR]);
 }

@@ -133,6 +133,9 @@ function fromError(error: ServiceError, { eventId }: Command): Answer {
   };
 }
 
+/** The service's reason; empty where the failure is not from it. */
+export const reasonOf = (error: ServiceError): string => detailsOf(error).info?.reason ?? '';
+
 function detailsOf(error: ServiceError): { info?: ErrorInfo; retry?: RetryInfo } {
   const bytes = error.metadata.get(STATUS_DETAILS_KEY)[0];
   if (!Buffer.isBuffer(bytes)) return {};
