@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
 import type { DescriptorProto, EnumDescriptorProto, FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { service as healthService } from 'grpc-health-check';
@@ -19,7 +19,7 @@ export class DescriptorIndex {
   readonly #files = new Map<string, DescribedFile>();
   readonly #symbols = new Map<string, string>();
 
-  /** @param files serialized google.protobuf.FileDescriptorProto messages. */
+  /** @param files serialized google.protobuf.FileDescriptorProto messages, all that they import among them; each has a package. */
   constructor(files: readonly Buffer[]) {
     for (const bytes of files) this.#add(bytes);
   }
@@ -37,9 +37,9 @@ export class DescriptorIndex {
     // A set keeps its order, and takes in what is added while it is walked.
     const names = new Set([name]);
     for (const each of names) {
-      for (const dependency of this.#files.get(each)?.descriptor.dependency ?? []) names.add(dependency);
+      for (const dependency of this.#files.get(each)!.descriptor.dependency) names.add(dependency);
     }
-    return [...names].flatMap((each) => this.#files.get(each)?.bytes ?? []);
+    return [...names].map((each) => this.#files.get(each)!.bytes);
   }
 
   /** The name of the file that declares a service, method, message, field, oneof, enum or enum value. */
@@ -52,7 +52,7 @@ export class DescriptorIndex {
     if (this.#files.has(descriptor.name)) return;
     this.#files.set(descriptor.name, { descriptor, bytes });
     const declare = (...names: string[]) => {
-      this.#symbols.set(names.filter((name) => name !== '').join('.'), descriptor.name);
+      this.#symbols.set(names.join('.'), descriptor.name);
     };
     const scope = descriptor.package;
     for (const service of descriptor.service) {
@@ -69,7 +69,7 @@ export class DescriptorIndex {
 type Declare = (...names: string[]) => void;
 
 function declareMessage(declare: Declare, scope: string, message: DescriptorProto): void {
-  const name = scope === '' ? message.name : `${scope}.${message.name}`;
+  const name = `${scope}.${message.name}`;
   declare(name);
   for (const member of [...message.field, ...message.oneofDecl, ...message.extension])
     declare(name, member.name);
@@ -88,9 +88,8 @@ function filesOfSet(set: Buffer): Buffer[] {
   const reader = new BinaryReader(set);
   const files: Buffer[] = [];
   while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field === 1 && wireType === WireType.LengthDelimited) files.push(Buffer.from(reader.bytes()));
-    else reader.skip(wireType, field);
+    reader.tag(); // `file` is the only field
+    files.push(Buffer.from(reader.bytes()));
   }
   return files;
 }

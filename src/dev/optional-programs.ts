@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { accessSync, chmodSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { type Apt, DEBIAN_APT, installWithApt } from './apt.js';
 import { say } from './terminal.js';
 
 /** A program that no npm package carries, so that not every machine has it. */
@@ -60,7 +60,6 @@ export const PGBOUNCER: OptionalProgram = {
   requiredBy: 'ONHAND_TEST_REQUIRE_PGBOUNCER',
 };
 
-const aptTimeoutMs = 600_000;
 const usualFolders = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/opt/homebrew/bin'];
 
 /** The path of a program on this machine, or undefined where there is none. */
@@ -70,12 +69,12 @@ export function findProgram({ names, folders: own = [] }: OptionalProgram): stri
 }
 
 /** As root on Debian or Ubuntu a missing program is installed from the distribution; elsewhere that is left to the user. */
-export function findOrInstall(program: OptionalProgram): string | undefined {
+export function findOrInstall(program: OptionalProgram, apt: Apt = DEBIAN_APT): string | undefined {
   const present = findProgram(program);
-  if (present !== undefined || process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) return present;
+  if (present !== undefined || process.getuid?.() !== 0 || !isExecutable(apt.program)) return present;
   const { debianPackage } = program;
   say(`Installing ${debianPackage} with apt-get, because there is none here and we are root.`);
-  const problem = installWithApt(debianPackage);
+  const problem = installWithApt(debianPackage, apt);
   if (problem !== undefined) say(`${debianPackage} could not be installed: ${problem}`);
   return findProgram(program);
 }
@@ -97,42 +96,4 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Debian starts a service that it installs unless this program says 101: we want the program, not the service. */
-const servicePolicy = '/usr/sbin/policy-rc.d';
-
-function installWithApt(debianPackage: string): string | undefined {
-  const ownPolicy = !existsSync(servicePolicy);
-  if (ownPolicy) {
-    writeFileSync(servicePolicy, '#!/bin/sh\nexit 101\n');
-    chmodSync(servicePolicy, 0o755);
-  }
-  try {
-    const problem = aptGet('update') ?? aptGet('install', '-y', '--no-install-recommends', debianPackage);
-    // Nor shall a service start by itself at the next boot. Fails where there is none, which is as good.
-    if (problem === undefined) spawnSync('systemctl', ['disable', debianPackage], { stdio: 'ignore' });
-    return problem;
-  } finally {
-    if (ownPolicy) rmSync(servicePolicy, { force: true });
-  }
-}
-
-function aptGet(...args: string[]): string | undefined {
-  const waits = [
-    ...['-o', 'Acquire::http::Timeout=15'],
-    ...['-o', 'Acquire::Retries=1'],
-    ...['-o', 'DPkg::Lock::Timeout=300'],
-  ];
-  const result = spawnSync('/usr/bin/apt-get', ['-qq', ...waits, ...args], {
-    encoding: 'utf8',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: aptTimeoutMs,
-  });
-  if (result.status === 0) return undefined;
-  return (
-    result.error?.message ??
-    (result.stderr.trim().split('\n').at(-1) || `apt-get ended with ${result.status}`)
-  );
 }

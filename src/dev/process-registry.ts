@@ -42,33 +42,30 @@ function procStat(pid: number): { parent: number; startTime: string } | undefine
 }
 
 function psStartTime(pid: number): string | undefined {
-  const line = ps(pid, 'stat=,lstart=');
-  const [state, ...startTime] = line?.split(/\s+/) ?? [];
-  return state === undefined || state.startsWith('Z') ? undefined : startTime.join(' ');
+  const [state, ...startTime] = ps(pid, 'stat=,lstart=').split(/\s+/);
+  return state === '' || state?.startsWith('Z') ? undefined : startTime.join(' ');
 }
 
 function parentOf(pid: number): number | undefined {
-  const parent = process.platform === 'linux' ? procStat(pid)?.parent : Number(ps(pid, 'ppid='));
-  return parent === undefined || !(parent > 0) ? undefined : parent;
+  const parent = Number(process.platform === 'linux' ? procStat(pid)?.parent : ps(pid, 'ppid='));
+  return parent > 0 ? parent : undefined;
 }
 
 /** npm, and the shell that it runs scripts through where that has not become our process. */
 function npmAncestors(): number[] {
   if (!startedByNpm()) return [];
-  const npm = /(^|[/-])(ba|da|z|k|a)?sh$/.test(ps(process.ppid, 'comm=') ?? '')
+  const npm = /(^|[/-])(ba|da|z|k|a)?sh$/.test(ps(process.ppid, 'comm='))
     ? parentOf(process.ppid)
     : undefined;
   return npm === undefined ? [process.ppid] : [process.ppid, npm];
 }
 
-function ps(pid: number, columns: string): string | undefined {
+/** What ps tells of a process; nothing where there is none. */
+function ps(pid: number, columns: string): string {
   try {
-    return (
-      execFileSync('ps', ['-o', columns, '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim() ||
-      undefined
-    );
+    return execFileSync('ps', ['-o', columns, '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim();
   } catch {
-    return undefined;
+    return '';
   }
 }
 
@@ -101,12 +98,7 @@ export class ProcessRegistry {
    */
   claim(name: string, command: string): RegisteredProcess | undefined {
     const ancestors = npmAncestors().flatMap((pid) => identify(pid) ?? []);
-    const entry: RegisteredProcess = {
-      pid: process.pid,
-      startTime: startTimeOf(process.pid) ?? '',
-      command,
-      ancestors,
-    };
+    const entry: RegisteredProcess = { ...identify(process.pid)!, command, ancestors };
     // A link to a file that is already complete: nobody ever reads half an entry.
     const draft = `${this.file(name)}.${process.pid}`;
     writeFileSync(draft, JSON.stringify(entry));

@@ -101,6 +101,7 @@ async function runTests(
     return 128 + constants.signals[interruption.signal];
   }
   const outcome = readOutcome(results, code);
+  const checked = coverage === undefined || (await runCheck(coverage, interruption));
   for (const [program, path] of programs) {
     const count = outcome.leftOut(program);
     if (path === undefined && count > 0)
@@ -108,7 +109,7 @@ async function runTests(
   }
   const enough = coverage === undefined || (await coverage.report());
   say(`${outcome.passed} passed, ${outcome.failed} failed`);
-  return outcome.failed > 0 || code !== 0 || !enough ? 1 : 0;
+  return outcome.failed > 0 || code !== 0 || !checked || !enough ? 1 : 0;
 }
 
 interface JestRun {
@@ -155,6 +156,16 @@ async function runJest(
   return await interruption.passOnTo(jest);
 }
 
+/** `npm run check` is part of what decides whether a change is good, so what it runs counts, too. @returns whether it passed. */
+async function runCheck(coverage: CoverageRun, interruption: Interruption): Promise<boolean> {
+  const check = spawn(process.execPath, [join(projectRoot(), 'dist', 'src', 'dev', 'check.js')], {
+    cwd: projectRoot(),
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...coverage.environment() },
+  });
+  return (await interruption.passOnTo(check)) === 0;
+}
+
 /** Everything that jest says in its result file. A test file that could not run counts as one failed test. */
 function readOutcome(results: string, code: number): Outcome {
   try {
@@ -168,10 +179,10 @@ function readOutcome(results: string, code: number): Outcome {
   }
 }
 
-/** Ctrl-C and friends: jest ends first, then the servers stop as at the end of every run. */
+/** Ctrl-C and friends: jest (or the check) ends first, then the servers stop as at the end of every run. */
 class Interruption {
   signal: NodeJS.Signals | undefined;
-  private jest: ChildProcess | undefined;
+  private child: ChildProcess | undefined;
 
   constructor() {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => this.interrupt(name));
@@ -182,18 +193,18 @@ class Interruption {
 
   private interrupt(signal: NodeJS.Signals): void {
     this.signal ??= signal;
-    this.jest?.kill('SIGTERM');
+    this.child?.kill('SIGTERM');
   }
 
   refuseToGoOn(): void {
     if (this.signal !== undefined) throw new Error('Interrupted.');
   }
 
-  passOnTo(jest: ChildProcess): Promise<number> {
-    this.jest = jest;
+  passOnTo(child: ChildProcess): Promise<number> {
+    this.child = child;
     return new Promise((resolve, reject) => {
-      jest.once('error', reject);
-      jest.once('exit', (code) => resolve(code ?? 1));
+      child.once('error', reject);
+      child.once('exit', (code) => resolve(code ?? 1));
     });
   }
 }

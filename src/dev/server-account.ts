@@ -5,34 +5,31 @@ import { basename, dirname, join } from 'node:path';
 import type { Account } from './server-process.js';
 import { say } from './terminal.js';
 
-const accountName = 'postgres';
-
 /**
  * The account that PostgreSQL runs as: undefined (the current user), or the system user `postgres` when we are root,
  * because PostgreSQL refuses to run as root. The user is created where it is missing.
  */
-export function serverAccount(): Account | undefined {
+export function serverAccount(name = 'postgres'): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  return findAccount() ?? createAccount();
+  return findAccount(name) ?? createAccount(name);
 }
 
-function findAccount(): Account | undefined {
-  const ids = ['-u', '-g'].map((option) => spawnSync('id', [option, accountName], { encoding: 'utf8' }));
-  if (ids.some((result) => result.status !== 0)) return undefined;
-  const [uid, gid] = ids.map((result) => Number(result.stdout.trim()));
-  return uid === undefined || gid === undefined ? undefined : { name: accountName, uid, gid };
+function findAccount(name: string): Account | undefined {
+  const [user, group] = ['-u', '-g'].map((option) => spawnSync('id', [option, name], { encoding: 'utf8' }));
+  if (user?.status !== 0 || group?.status !== 0) return undefined;
+  return { name, uid: Number(user.stdout), gid: Number(group.stdout) };
 }
 
-function createAccount(): Account {
-  say(`Creating the system user ${accountName}: PostgreSQL refuses to run as root.`);
-  spawnSync('groupadd', ['--system', accountName]);
-  const options = ['--system', '--gid', accountName, '--no-create-home', '--shell', '/usr/sbin/nologin'];
-  spawnSync('useradd', [...options, '--home-dir', '/var/lib/postgresql', accountName]);
-  const account = findAccount();
+function createAccount(name: string): Account {
+  say(`Creating the system user ${name}: PostgreSQL refuses to run as root.`);
+  spawnSync('groupadd', ['--system', name]);
+  const options = ['--system', '--gid', name, '--no-create-home', '--shell', '/usr/sbin/nologin'];
+  spawnSync('useradd', [...options, '--home-dir', '/var/lib/postgresql', name]);
+  const account = findAccount(name);
   if (account === undefined) {
     throw new Error(
-      `PostgreSQL refuses to run as root, and the system user ${accountName} could not be created. ` +
-        'Create it (useradd --system postgres), or run the same command as an ordinary user.',
+      `PostgreSQL refuses to run as root, and the system user ${name} could not be created. ` +
+        `Create it (useradd --system ${name}), or run the same command as an ordinary user.`,
     );
   }
   return account;
