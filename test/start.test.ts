@@ -136,6 +136,23 @@ test('--fresh starts over; a signal during the start stops all of it', async () 
   expect(await portsInUse(place)).toEqual([]);
 });
 
+test('a second signal does not wait for what does not stop', async () => {
+  const onhand = await startedAndReady();
+  const processes = onhand.processes();
+  process.kill(processes.service ?? 0, 'SIGSTOP');
+  const exit = onhand.end('SIGTERM');
+  await onhand.says('Stopping. Press Ctrl-C again to stop at once.');
+  // Signals that follow at once are taken for the same one: a terminal sends it to npm as well, which passes it on.
+  const again = setInterval(() => process.kill(onhand.pid, 'SIGTERM'), 500);
+  const code = await exit.finally(() => clearInterval(again));
+  expect({ code, text: onhand.text() }).toEqual({
+    code: 1,
+    text: expect.stringContaining('Stopping at once.'),
+  });
+  expect(living(processes)).toEqual([]);
+  expect(await portsInUse(place)).toEqual([]);
+});
+
 test('with DATABASE_URL it starts the service only, and the demo data when asked', async () => {
   const database = await createTestDatabase();
   const environment = { DATABASE_URL: database.url, DATABASE_REPLICA_URLS: database.replicaUrl };

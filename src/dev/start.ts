@@ -89,6 +89,7 @@ async function refuseTakenPorts(stack: Stack): Promise<void> {
 class Shutdown {
   readonly supervisor = new Supervisor((reason) => void this.begin(1, reason));
   private begunAt: number | undefined;
+  private forced = false;
 
   constructor(private readonly registry: ProcessRegistry) {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.onSignal());
@@ -116,15 +117,17 @@ class Shutdown {
   }
 
   private async force(): Promise<void> {
+    this.forced = true;
     say('Stopping at once.');
     for (const { name, atOnce } of stackProcesses) await this.registry.endOrphan(name, atOnce, 3_000);
     this.leave(1);
   }
 
+  /** What is ended by force ends the orderly stop, too, which then comes here first. */
   private leave(exitCode: number): never {
     for (const { name } of stackProcesses) this.registry.forget(name);
     this.registry.forget('start');
-    process.exit(exitCode);
+    process.exit(this.forced ? 1 : exitCode);
   }
 }
 
