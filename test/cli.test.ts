@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../src/dev/test-database.js';
-import { runCliProcess } from './cli-process.js';
+import { runCliProcess, startCliProcess } from './cli-process.js';
 import { type ServiceProcess, startService } from './service-process.js';
 
 const EVENT_ID = '01890a5d-ac96-774b-bcce-b302099a8057';
@@ -180,4 +180,10 @@ describe('health', () => {
     const gone = await runCliProcess(alone.grpcAddress, ['health']);
     expect([gone.code, gone.err]).toEqual([3, expect.stringContaining('The service cannot be reached')]);
   });
+});
+
+test('a reader of its output that has seen enough ends it without an error, as head does', async () => {
+  const { child, ended } = startCliProcess(service.grpcAddress, ['completion', 'bash']);
+  child.stdout?.destroy();
+  expect(await ended).toMatchObject({ code: 0, err: '' });
 });
