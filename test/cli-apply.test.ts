@@ -154,6 +154,14 @@ describe('apply', () => {
     expect(await stocksOf('T')).toEqual({ p: 12 });
   });
 
+  test('of many refusals the first are shown, and how many more there are', async () => {
+    const lines = Array.from({ length: 23 }, (_, n) => `STORE_M,PROD_${n},SALE,1`);
+    const run = await apply(write('many.csv', HEADER, ...lines), '--mode', 'independent');
+    expect(run.code).toBe(1);
+    expect(run.out.match(/STOCK_NOT_FOUND/g)).toHaveLength(20);
+    expect(run.out).toContain('3 more were refused; --refused FILE and --json have all.');
+  });
+
   test('a file that was applied and then changed is refused until it is told what is meant', async () => {
     const file = write('changed.csv', HEADER, 'C,p,RESTOCK,3', 'C,p,RESTOCK,4');
     await apply(file);

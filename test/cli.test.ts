@@ -110,6 +110,8 @@ describe('the command line tool against a service', () => {
   });
 
   test('goes on where the limit of events was, from either end', async () => {
+    const { out } = await onhand('events', '--store', 'STORE 1', '--limit', '1', '--strong');
+    expect(out).toMatch(/1 event\. [\s\S]*There may be more: add --page-token \S+ to go on, or --all\.\n$/);
     const inStore = ['events', '--store', 'STORE 1', '--json', '--strong'];
     const versionsOf = async (...words: string[]) => {
       const { events, nextPageToken } = JSON.parse((await onhand(...inStore, ...words)).out);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ErrorReason } from '../gen/grpc/inventory/v1/error_reason.js';
 import { BatchMode, Consistency, OperationType } from '../gen/grpc/inventory/v1/inventory.js';
 import { Callers, type Result } from './callers.js';
 import { type StartedApi, startTestApi } from './started-api.js';
@@ -126,6 +127,20 @@ describe('Apply', () => {
     });
   });
 
+  test('what would go beyond the largest stock is refused, and says how much there is', async () => {
+    const { productId } = await callers.stockOf(8);
+    const limit = 1_000_000_000;
+    const answer = await apply(
+      [operation('COUNT', productId, limit), operation('RESTOCK', productId, 3)],
+      'INDEPENDENT',
+    );
+    expect(resultsOf(answer)[1]).toMatchObject({
+      reason: ErrorReason.STOCK_LIMIT,
+      message: 'Stock limit exceeded. Available: 1000000000, Requested: 3, Limit: 1,000,000,000',
+    });
+    expect(await get('STORE_001', productId)).toMatchObject({ stock: { quantity: limit, version: 2n } });
+  });
+
   test('refuses bad input whole, naming each field by its place', async () => {
     const { productId } = await callers.stockOf(8);
     const good = operation('SALE', productId, 1);
@@ -135,6 +150,7 @@ describe('Apply', () => {
       { ...operation('COUNT', productId, -1), reason: 'r'.repeat(201) },
       operation('COUNT', productId, 1_000_000_001),
       operation('RESTOCK', productId, 10_001),
+      { ...good, reason: 'broken\u0000' },
     ]);
     expect(answer).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'INVALID_FIELD' });
     expect(violationsOf(answer)).toEqual({
@@ -146,6 +162,7 @@ describe('Apply', () => {
       'operations[2].reason': 'Reason must not exceed 200 characters',
       'operations[3].quantity': 'Quantity must not exceed 1,000,000,000',
       'operations[4].quantity': 'Quantity must not exceed 10,000',
+      'operations[5].reason': 'Reason must not contain control or invalid characters',
     });
     expect(violationsOf(await apply([]))).toEqual({ operations: 'Operations are required' });
     const many = Array.from({ length: 1_001 }, () => operation('SALE', productId, 1));

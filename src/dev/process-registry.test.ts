@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { projectRoot } from '../project-root.js';
+import { poll } from './poll.js';
 import { endProcessById, isAlive, isOrphaned, ProcessRegistry } from './process-registry.js';
 
 let folder: string;
@@ -48,7 +49,23 @@ describe.each<NodeJS.Platform>(['linux', 'darwin'])('where processes are looked 
     expect(isAlive(pid)).toBe(false);
     expect(registry.living('service')).toBeUndefined();
     expect(await registry.endOrphan('service')).toBeUndefined();
+  });
+
+  test('what has ended does not live, noticed by its parent or not', async () => {
+    const pid = await startChild('');
+    const [child] = children;
+    child?.kill('SIGKILL');
+    await once(child!, 'exit');
+    expect(isAlive(pid)).toBe(false);
     await endProcessById(pid, 'SIGTERM', 100);
+
+    // A shell that becomes another program, which does not know of the child that it has.
+    const parent = spawn('sh', ['-c', 'sleep 60 & exec sh -c "echo $!; exec sleep 60"']);
+    children.push(parent);
+    const unnoticed = Number((await once(parent.stdout, 'data'))[0]);
+    expect(isAlive(unnoticed)).toBe(true);
+    process.kill(unnoticed, 'SIGKILL');
+    expect(await poll(() => !isAlive(unnoticed) || undefined, 10_000)).toBe(true);
   });
 
   test('an orphan that ignores the signal is killed', async () => {

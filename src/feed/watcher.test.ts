@@ -87,10 +87,15 @@ test('so is one whose snapshot takes too long while everything changes', async (
 
 test('a quiet stream gives a sign of life after five seconds, with where the feed has come to', async () => {
   const followed = new Followed();
-  const taken = followed.take();
+  let told = false;
+  const taken = followed.take().finally(() => {
+    told = true;
+  });
   const beganMs = performance.now();
   followed.step();
   followed.watcher.tick(beganMs + 4_900);
+  await new Promise(setImmediate);
+  expect(told).toBe(false);
   followed.step();
   followed.watcher.tick(beganMs + 5_100);
   expect(await taken).toEqual([0, 2n]);
