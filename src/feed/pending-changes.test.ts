@@ -101,16 +101,16 @@ test('more stocks than 4,000 are too many, and so are fewer with long ids and ac
 
 test('what is known already is not given to another, nor counted as left out; nor is what shall be dropped', () => {
   const [from, to] = [new PendingChanges(), new PendingChanges()];
-  for (let version = 1; version <= 400; version++)
+  for (let version = 1; version <= 1_100; version++)
     for (const product of ['known', 'partly', 'new', 'dropped']) from.add(changeOf(product, version));
-  const known: Record<string, bigint | 'DROP'> = { known: 400n, partly: 390n, new: 0n, dropped: 'DROP' };
+  const known: Record<string, bigint | 'DROP'> = { known: 1_100n, partly: 1_090n, new: 0n, dropped: 'DROP' };
   from.moveTo(to, ({ productId }) => known[productId]!);
   expect(from.size).toBe(0);
   const due = to.take(10);
   expect(
     due.map(({ change, skippedVersions }) => [change.productId, change.version, skippedVersions]),
   ).toEqual([
-    ['partly', 400n, 9],
-    ['new', 400n, 399],
+    ['partly', 1_100n, 9],
+    ['new', 1_100n, 1_099],
   ]);
 });
