@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { Callers } from '../src/api/callers.js';
 import { freePort } from '../src/dev/ports.js';
+import { send } from './commands.js';
 import { type ServiceProcess, startService } from './service-process.js';
 
 /** A service that comes back on the same ports, as one behind a fixed address does. */
@@ -45,5 +48,14 @@ export class LastingService {
     const { data, message } = (await response.json()) as { data: { version: number }; message: string };
     if (!response.ok) throw new Error(`${response.status} ${message}`);
     return data.version;
+  }
+
+  /** Sells over gRPC. */
+  async sell(storeId: string, productId: string, quantity: number): Promise<void> {
+    const callers = new Callers(this.grpcAddress, this.httpUrl);
+    const command = { rpc: 'Sell', storeId, productId, quantity, eventId: randomUUID() } as const;
+    const { refusal } = await send(callers, 'GRPC', command);
+    callers.grpc.close();
+    if (refusal !== '') throw new Error(refusal);
   }
 }

@@ -13,6 +13,7 @@ export {
   OperationType,
   Origin,
   Source,
+  StockSchema,
 } from '../../../src/gen/connect/inventory/v1/inventory_pb.js';
 export type {
   GetResponse,
@@ -20,5 +21,11 @@ export type {
   ListResponse,
   RestockResponse,
   SellResponse,
+  StockChange,
+  WatchResponse,
 } from '../../../src/gen/connect/inventory/v1/inventory_service_pb.js';
-export { InventoryService } from '../../../src/gen/connect/inventory/v1/inventory_service_pb.js';
+export {
+  InventoryService,
+  StockChangeSchema,
+  WatchResponseSchema,
+} from '../../../src/gen/connect/inventory/v1/inventory_service_pb.js';

@@ -1,4 +1,5 @@
 import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import { OperationType } from '../contract.js';
 import type { Command } from '../state/commands.js';
 
 const numbers = new Intl.NumberFormat('en');
@@ -29,3 +30,15 @@ export const formatBound = (ms: number): string => `${formatNumber(Math.ceil(ms 
 /** A command in words: "Sell 1,200 × PROD_0001". */
 export const formatCommand = ({ movement, quantity = 0, productId }: Command): string =>
   `${movement === 'sell' ? 'Sell' : 'Restock'} ${formatNumber(quantity)} × ${productId}`;
+
+const TYPES: Readonly<Record<OperationType, string>> = {
+  [OperationType.UNSPECIFIED]: 'Unknown',
+  [OperationType.SALE]: 'Sale',
+  [OperationType.RESTOCK]: 'Restock',
+  [OperationType.RETURN]: 'Return',
+  [OperationType.COUNT]: 'Count',
+  [OperationType.WASTE]: 'Waste',
+};
+
+/** What was done, also where a newer service has a type that this page does not know. */
+export const formatType = (type: OperationType): string => TYPES[type] ?? TYPES[OperationType.UNSPECIFIED];

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { inventory } from '../api/client.js';
-import { Consistency, ErrorReason, type Event, EventStatus, OperationType, Origin } from '../contract.js';
+import { Consistency, ErrorReason, type Event, EventStatus, Origin } from '../contract.js';
 import { useAnswer } from '../state/answer.js';
+import { useNews } from '../state/use-news.js';
 import { FailureNotice } from './failure-notice.js';
-import { formatChange, formatNumber, formatTime } from './formats.js';
+import { formatChange, formatNumber, formatTime, formatType } from './formats.js';
 import { Freshness } from './freshness.js';
 
 const PAGE_SIZE = 10;
@@ -11,18 +12,13 @@ const PAGE_SIZE = 10;
 interface HistoryProps {
   readonly storeId: string;
   readonly productId: string;
-  /** Another text means that something happened, which the history shall show. */
-  readonly news: string;
+  /** Another version means that something happened, which the history shall show. */
+  readonly version: bigint;
+  /** Another one means that what was read before is not to be trusted. */
+  readonly generation: number;
+  /** Another text means that the person did something: the history goes to its newest page. */
+  readonly settled: string;
 }
-
-const TYPES: Readonly<Record<OperationType, string>> = {
-  [OperationType.UNSPECIFIED]: 'Unknown',
-  [OperationType.SALE]: 'Sale',
-  [OperationType.RESTOCK]: 'Restock',
-  [OperationType.RETURN]: 'Return',
-  [OperationType.COUNT]: 'Count',
-  [OperationType.WASTE]: 'Waste',
-};
 
 const ORIGINS: Readonly<Record<Origin, string>> = {
   [Origin.UNSPECIFIED]: '',
@@ -34,25 +30,29 @@ const ORIGINS: Readonly<Record<Origin, string>> = {
 };
 
 /** What happened to a stock, the newest first: accepted and refused. */
-export function History({ storeId, productId, news }: HistoryProps) {
+export function History({ storeId, productId, version, generation, settled }: HistoryProps) {
   const [pages, setPages] = useState<readonly string[]>([]);
   const pageToken = pages.at(-1) ?? '';
+  const news = `${version} ${settled}`;
   const firstNews = useRef(news);
   const request = { storeId, productId, pageToken, pageSize: PAGE_SIZE, descending: true };
-  const answer = useAnswer(JSON.stringify(request), (signal) =>
+  const answer = useAnswer(JSON.stringify([request, generation]), (signal) =>
     inventory.listEvents({ ...request, consistency: consistencyFor(news, firstNews.current) }, { signal }),
   );
+  useNews(news, () => {
+    // Whoever reads an older page stays there; its newer neighbours are read when they are asked for.
+    if (pages.length === 0) answer.reload();
+  });
+  const firstSettled = useRef(settled);
   useEffect(() => {
-    if (news === firstNews.current) return;
-    setPages([]);
-    answer.reload();
-  }, [news]);
+    if (settled !== firstSettled.current) setPages([]);
+  }, [settled]);
   const { events = [], nextPageToken = '' } = answer.value ?? {};
   return (
     <section class="history" aria-labelledby="history-title" aria-busy={answer.loading}>
       <h3 id="history-title">History</h3>
       {answer.failure !== undefined && <FailureNotice failure={answer.failure} />}
-      <ol>
+      <ol class="entries">
         {events.map((event) => (
           <HistoryEntry key={event.eventId} event={event} />
         ))}
@@ -106,7 +106,7 @@ function HistoryEntry({ event }: { readonly event: Event }) {
     <li class={refused ? 'refused' : ''}>
       <span class="change">{formatChange(refused ? event.requestedDelta : event.appliedDelta)}</span>
       <span class="what">
-        {TYPES[event.type] ?? TYPES[OperationType.UNSPECIFIED]}
+        {formatType(event.type)}
         {refused && <span class="mark mark-bad">Refused: {reasonText(event.reason)}</span>}
       </span>
       <span class="after">{formatNumber(event.quantityAfter)} on hand</span>

@@ -1,10 +1,11 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { inventory } from '../api/client.js';
-import type { ListResponse, Stock } from '../contract.js';
+import { Consistency, type ListResponse, type Stock } from '../contract.js';
 import { type Answer, useAnswer } from '../state/answer.js';
 import type { NewestStocks } from '../state/newest-stocks.js';
 import type { Go, Place } from '../state/place.js';
+import { useNews } from '../state/use-news.js';
 import { FailureNotice } from './failure-notice.js';
 import { Freshness } from './freshness.js';
 import { Pager } from './pager.js';
@@ -17,16 +18,33 @@ export interface ListProps {
 
 /** The page of a list that the place says: of one store's stocks, or of one product's over all stores. */
 export function useList(
-  { place, stocks }: ListProps,
+  props: ListProps,
   filter: { readonly storeId: string } | { readonly productId: string },
   pageSize: number,
 ): Answer<ListResponse> {
+  const { place, stocks } = props;
   const pageToken = place.pages.at(-1) ?? '';
-  const answer = useAnswer(JSON.stringify([filter, pageToken]), (signal) =>
-    inventory.list({ ...filter, pageToken, pageSize }, { signal }),
-  );
-  useEffect(() => answer.value?.stocks.forEach(stocks.note), [answer.value, stocks.note]);
+  const news = useRef('');
+  const answer = useAnswer(JSON.stringify([filter, pageToken, stocks.generation]), (signal) => {
+    // What the page knows of already may not be missing, as it could on a replica.
+    const consistency = news.current === '' ? Consistency.UNSPECIFIED : Consistency.STRONG;
+    return inventory.list({ ...filter, pageToken, pageSize, consistency }, { signal });
+  });
+  useEffect(() => stocks.noteAll(answer.value?.stocks ?? []), [answer.value]);
+  news.current = useNewProducts(answer.value, props);
+  useNews(news.current, answer.reload);
   return answer;
+}
+
+/** Changes with the stocks that are known where one of them should be on the page of the place's store; else empty. */
+function useNewProducts(page: ListResponse | undefined, { place, stocks }: ListProps): string {
+  return useMemo(() => {
+    if (page === undefined || place.store === '') return '';
+    const isFirst = place.pages.length === 0;
+    const isLast = page.nextPageToken === '';
+    const missing = stocks.isMissingOn({ stocks: page.stocks, isFirst, isLast }, place.store);
+    return missing ? String(stocks.size) : '';
+  }, [page, stocks.size]);
 }
 
 interface ListCardProps extends ListProps {

@@ -1,5 +1,6 @@
 import type { Stock } from '../contract.js';
 import type { Go, Place } from '../state/place.js';
+import { Flash } from './flash.js';
 import { formatNumber, formatTime } from './formats.js';
 import { Link } from './link.js';
 import { ListCard, type ListProps, useList } from './list-card.js';
@@ -45,7 +46,7 @@ interface ProductRowProps {
 }
 
 function ProductRow({ place, go, stock }: ProductRowProps) {
-  const { productId, quantity, updateTime } = stock;
+  const { productId, quantity, version, updateTime } = stock;
   const current = place.product === productId;
   return (
     <tr class={current ? 'current' : ''}>
@@ -55,7 +56,9 @@ function ProductRow({ place, go, stock }: ProductRowProps) {
         </Link>
       </th>
       <td class="number">
-        <StockMark stock={stock} /> {formatNumber(quantity)}
+        <Flash version={version}>
+          <StockMark stock={stock} /> {formatNumber(quantity)}
+        </Flash>
       </td>
       <td class="wide">{formatTime(updateTime)}</td>
     </tr>

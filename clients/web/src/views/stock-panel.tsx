@@ -6,7 +6,9 @@ import { type Answer, useAnswer } from '../state/answer.js';
 import type { NewestStocks } from '../state/newest-stocks.js';
 import type { Go, Place } from '../state/place.js';
 import type { UsedCommands } from '../state/use-commands.js';
+import { useNews } from '../state/use-news.js';
 import { FailureNotice } from './failure-notice.js';
+import { Flash } from './flash.js';
 import { formatNumber, formatTime } from './formats.js';
 import { Freshness } from './freshness.js';
 import { History } from './history.js';
@@ -30,7 +32,7 @@ export function StockPanel({ place, go, stocks, commands }: StockPanelProps) {
   const missing = answer.failure?.reason === 'STOCK_NOT_FOUND';
   const badId = answer.failure?.reason === 'INVALID_FIELD';
   const version = stocks.versionOf(store, product);
-  const news = `${version} ${commands.settled?.command.eventId ?? ''}`;
+  const settled = commands.settled?.command.eventId ?? '';
   return (
     <section class="card panel" aria-labelledby="panel-title" aria-busy={answer.loading}>
       <Link to={{ ...place, product: '' }} go={go} class="back">
@@ -63,7 +65,11 @@ export function StockPanel({ place, go, stocks, commands }: StockPanelProps) {
       {!badId && (
         <>
           <MovementForm key={`${store} ${product}`} storeId={store} productId={product} commands={commands} />
-          <History key={`history ${store} ${product}`} storeId={store} productId={product} news={news} />
+          <History
+            key={`history ${store} ${product}`}
+            {...{ storeId: store, productId: product, version, settled }}
+            generation={stocks.generation}
+          />
         </>
       )}
     </section>
@@ -80,7 +86,7 @@ function useFocusOnArrival({ store, product }: Place): RefObject<HTMLHeadingElem
 }
 
 function useStock({ store, product }: Place, strong: boolean, stocks: NewestStocks): Answer<GetResponse> {
-  const answer = useAnswer(JSON.stringify([store, product, strong]), (signal) =>
+  const answer = useAnswer(JSON.stringify([store, product, strong, stocks.generation]), (signal) =>
     inventory.get(
       {
         storeId: store,
@@ -93,11 +99,11 @@ function useStock({ store, product }: Place, strong: boolean, stocks: NewestStoc
     ),
   );
   useEffect(() => stocks.note(answer.value?.stock), [answer.value, stocks.note]);
-  // A sale or restock has made a newer version: what is said about freshness shall be true of that one.
-  const outdated = (answer.value?.stock?.version ?? 0n) < stocks.versionOf(store, product);
-  useEffect(() => {
-    if (outdated && !answer.loading) answer.reload();
-  }, [outdated]);
+  // There is a newer version: what is said about freshness shall be true of that one.
+  const newest = stocks.versionOf(store, product);
+  const answered = answer.value !== undefined || answer.failure !== undefined;
+  const outdated = answered && (answer.value?.stock?.version ?? 0n) < newest;
+  useNews(outdated ? `${store} ${product} ${newest}` : '', answer.reload);
   return answer;
 }
 
@@ -107,7 +113,10 @@ function Quantity({ stock, stocks }: { readonly stock: Stock | undefined; readon
   return (
     <div class="quantity-now">
       <p>
-        <span class="units">{formatNumber(newest.quantity)}</span> on hand <StockMark stock={newest} />
+        <Flash key={`${newest.storeId} ${newest.productId}`} version={newest.version}>
+          <span class="units">{formatNumber(newest.quantity)}</span>
+        </Flash>{' '}
+        on hand <StockMark stock={newest} />
       </p>
       <p class="muted">
         Version {String(newest.version)} · changed {formatTime(newest.updateTime)}
