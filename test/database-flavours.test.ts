@@ -14,6 +14,8 @@ import { Consistency } from '../src/gen/grpc/inventory/v1/inventory.js';
 import { migrate } from '../src/postgres/migrate.js';
 import { projectRoot } from '../src/project-root.js';
 import { type ServiceProcess, startService } from './service-process.js';
+import { until } from './until.js';
+import { WatchFollower } from './watch/watch-follower.js';
 
 /** As a managed database is: reached over TLS only, and its owner is no superuser. */
 
@@ -61,16 +63,25 @@ async function makeOwner({ url, port }: PostgresServer, rights: string): Promise
   return `postgres://owner:${PASSWORD}@localhost:${port}/owned?${checks}`;
 }
 
+const PATIENCE_MS = 20_000;
+
 async function expectItServes(databaseUrl: string): Promise<void> {
   service = await startService({ databaseUrl });
   const callers = new Callers(service.grpcAddress, service.httpUrl);
+  let follower: WatchFollower | undefined;
   try {
     const key = await callers.stockOf(5);
+    follower = new WatchFollower({ addresses: [service.grpcAddress], ...key, productIds: [key.productId] });
+    const { stocks } = follower;
+    await until(async () => stocks.size === 1, 'there is no snapshot', PATIENCE_MS);
     const sale = { ...key, quantity: 2, eventId: '', metadata: {} };
     expect(await callers.overGrpc('Sell', sale)).toMatchObject({ stock: { quantity: 3, version: 2n } });
     const read = { ...key, consistency: Consistency.STRONG, minVersion: 2n };
     expect(await callers.overGrpc('Get', read)).toMatchObject({ stock: { quantity: 3 }, stale: false });
+    await until(async () => [...stocks.values()][0]?.version === 2, 'the sale is not seen', PATIENCE_MS);
+    expect(follower.problems).toEqual([]);
   } finally {
+    follower?.stop();
     callers.grpc.close();
   }
 }

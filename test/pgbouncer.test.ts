@@ -21,9 +21,13 @@ import {
 } from './scenarios/repeats.js';
 import { lastUnits, twoHundredSales } from './scenarios/sales.js';
 import { Services } from './services.js';
+import { auditStocks } from './store-audit.js';
+import { until } from './until.js';
+import { WatchFollower } from './watch/watch-follower.js';
 
 /** PgBouncer in transaction mode: sessions of PostgreSQL that are lent for one transaction each. */
 
+const PATIENCE_MS = 20_000;
 const LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
 
 const PLAN: Omit<LoadPlan, 'seed' | 'addresses'> = {
@@ -106,6 +110,27 @@ describeNeeding(PGBOUNCER, 'PgBouncer in transaction mode', () => {
       ...[anotherPayload, refusalRepeated, lateCommand],
     ])
       expect(await run(services)).toEqual(expected);
+  }, 120_000);
+
+  test('a stream follows what another process changes', async () => {
+    await openStocks(database.url, PLAN.stocks, 1_000);
+    const pooler = await pgBouncer(database.url);
+    const databaseUrl = pooler.url(database.url);
+    const services = [await stage.service({ databaseUrl }), await stage.service({ databaseUrl })];
+    const [changed = '', watched = ''] = services.map(({ grpcAddress }) => grpcAddress);
+    const follower = new WatchFollower({ addresses: [watched], storeId: 'store-1', productIds: [] });
+    stage.keep(follower, async (one) => one.stop());
+    await until(async () => follower.following, 'there is no snapshot', PATIENCE_MS);
+    const load = stage.load({ ...PLAN, seed: 'watched', addresses: [changed] });
+    await load.untilAcceptedMore(500, 60_000);
+    await load.stop();
+    const versions = (await auditStocks(database.url, 'store-1')).map(({ version }) => version);
+    const seen = () => [...follower.stocks.values()].reduce((sum, { version }) => sum + version, 0);
+    const changes = versions.reduce((sum, version) => sum + version, 0);
+    await until(async () => seen() === changes, 'changes are missing', PATIENCE_MS);
+    expect(follower.problems).toEqual([]);
+    expect(follower.totals).toMatchObject({ reconnects: 0, skippedVersions: 0 });
+    await stage.expectServicesAlive();
   }, 120_000);
 
   test('what is lost between it and PostgreSQL as COMMIT is answered is lost to nobody, and counts once', async () => {

@@ -54,6 +54,8 @@ export class WatchFollower {
   readonly stocks = new Map<string, FollowedStock>();
   readonly totals: FollowerTotals = { changes: 0, reconnects: 0, resyncs: 0, repeats: 0, skippedVersions: 0 };
   readonly problems: string[] = [];
+  /** The newest watermark, in microseconds since 1970; 0 before the first. */
+  watermarkUs = 0;
   #cursor = '';
   #next = 0;
   #client: InventoryServiceClient | undefined;
@@ -113,7 +115,7 @@ export class WatchFollower {
     this.stocks.clear();
   }
 
-  #take({ stocks, changes, cursor }: WatchResponse): void {
+  #take({ stocks, changes, cursor, watermark }: WatchResponse): void {
     const seenMs = monotonicMs();
     for (const stock of stocks) {
       this.stocks.set(keyOf(stock), { version: Number(stock.version), net: netOf(stock) });
@@ -123,6 +125,7 @@ export class WatchFollower {
       this.options.onChange?.(change, seenMs);
     }
     if (cursor !== '') this.#cursor = cursor;
+    if (watermark !== undefined) this.watermarkUs = Number(watermark.seconds) * 1e6 + watermark.nanos / 1000;
   }
 
   #judge({ stock, appliedDelta, skippedVersions }: StockChange): void {
