@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import type { TestDatabase } from '../../src/dev/test-database.js';
@@ -74,6 +76,44 @@ async function watchIdly({ grpcAddress }: ServiceProcess): Promise<void> {
   );
 }
 
+async function change({ grpcAddress }: ServiceProcess, seed: string): Promise<void> {
+  const load = stage.load({
+    ...{ seed, addresses: [grpcAddress], connections: 2, stocks: STOCKS, mix: { ApplyIndependent: 1 } },
+    ...{ batchSize: 100, load: { inFlight: 4 }, deadlineMs: 10_000, seconds: 600 },
+  });
+  await load.untilAcceptedMore(CHANGES, 240_000);
+  await load.stop();
+}
+
+/** Asks for a stream on a connection of its own, and never reads more than the beginning of the answer. */
+async function askAndNotRead(url: URL, options: RequestOptions, body?: Buffer): Promise<void> {
+  const asked = stage.keep(request(url, { ...options, agent: false }), async (one) => one.destroy());
+  asked.end(body);
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  // They end with the service.
+  answer.on('error', () => undefined);
+  expect(answer.statusCode).toBe(200);
+}
+
+/** A message of Connect: no flags, the length, the JSON. */
+function envelope(message: object): Buffer {
+  const json = Buffer.from(JSON.stringify(message));
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(json.length, 1);
+  return Buffer.concat([head, json]);
+}
+
+const UNREAD = {
+  Connect: ({ httpUrl }: ServiceProcess) =>
+    askAndNotRead(
+      new URL('/inventory.v1.InventoryService/Watch', httpUrl),
+      { method: 'POST', headers: { 'content-type': 'application/connect+json' } },
+      envelope({ storeId: STORE }),
+    ),
+  'Server-Sent Events': ({ httpUrl }: ServiceProcess) =>
+    askAndNotRead(new URL(`/api/v1/inventory/watch?storeId=${STORE}`, httpUrl), { method: 'GET' }),
+};
+
 test('a thousand watchers to whom nothing happens take less than 60 MB', async () => {
   const { service } = await putUp();
   const before = await heldBytes(service);
@@ -85,21 +125,7 @@ test('a thousand watchers to whom nothing happens take less than 60 MB', async (
 
 test('who does not read takes less than 2 MB, and is told what was skipped when it comes back', async () => {
   const { database, service } = await putUp();
-  const change = async (seed: string) => {
-    const load = stage.load({
-      ...{
-        seed,
-        addresses: [service.grpcAddress],
-        connections: 2,
-        stocks: STOCKS,
-        mix: { ApplyIndependent: 1 },
-      },
-      ...{ batchSize: 100, load: { inFlight: 4 }, deadlineMs: 10_000, seconds: 600 },
-    });
-    await load.untilAcceptedMore(CHANGES, 240_000);
-    await load.stop();
-  };
-  await change('warm-up');
+  await change(service, 'warm-up');
   const before = await heldBytes(service);
   const slow = Array.from({ length: SLOW_WATCHERS }, () =>
     stage.keep(
@@ -109,7 +135,7 @@ test('who does not read takes less than 2 MB, and is told what was skipped when 
   );
   await until(async () => slow.every(({ following }) => following), 'there is no snapshot', PATIENCE_MS);
   for (const follower of slow) follower.pause();
-  await change('unread');
+  await change(service, 'unread');
   const each = ((await heldBytes(service)) - before) / SLOW_WATCHERS;
   note(`a watcher that does not read takes ${megabytes(each)} MB after ${CHANGES} changes`);
   expect(each).toBeLessThan(SLOW_LIMIT_BYTES);
@@ -135,3 +161,20 @@ test('who does not read takes less than 2 MB, and is told what was skipped when 
   }
   await stage.expectServicesAlive();
 }, 600_000);
+
+test.each(Object.entries(UNREAD))(
+  'over %s, too, who does not read takes less than 2 MB',
+  async (_, ask) => {
+    const { service } = await putUp();
+    await change(service, 'warm-up');
+    const before = await heldBytes(service);
+    for (let watcher = 0; watcher < SLOW_WATCHERS; watcher++) await ask(service);
+    await change(service, 'unread');
+    const each = ((await heldBytes(service)) - before) / SLOW_WATCHERS;
+    note(`it takes ${megabytes(each)} MB after ${CHANGES} changes`);
+    expect(each).toBeLessThan(SLOW_LIMIT_BYTES);
+    const metrics = await (await fetch(service.metricsUrl)).text();
+    expect(metrics).toMatch(new RegExp(`^onhand_watches ${SLOW_WATCHERS}$`, 'm'));
+  },
+  600_000,
+);
