@@ -14,10 +14,16 @@ import { Pgbench } from './pgbench.js';
 /** The name under which `npm test` looks for what a killed run left behind, and removes it. */
 const FOLDER_PREFIX = 'onhand-servers-';
 
-/** Everything that a benchmark runs against: real servers and a real service, each a process of its own. */
-export interface Environment {
+/** A real server with 100,000 stocks. */
+export interface Database {
+  /** Everything that belongs to it is in there, and goes when it is stopped. */
+  readonly folder: string;
   readonly server: PostgresServer;
   readonly settings: ServerSettings;
+}
+
+/** Everything that a benchmark runs against: real servers and a real service, each a process of its own. */
+export interface Environment extends Omit<Database, 'folder'> {
   readonly service: ServiceProcess;
   readonly load: LoadProcess;
   /** undefined where it is not installed. */
@@ -31,10 +37,7 @@ export class EnvironmentStarter {
 
   /** @throws Error where the server would not be durable, or a part does not start. */
   async start(): Promise<Environment> {
-    const folder = this.#folder();
-    const server = await this.#server(folder);
-    await createDatabases(server);
-    const settings = await durableSettings(server);
+    const { folder, server, settings } = await this.startDatabase();
     const service = await startService({
       databaseUrl: server.url(ONHAND_DATABASE),
       environment: { ONHAND_PG_POOL_MAX: '20', ONHAND_PG_POOL_MIN: '5' },
@@ -45,6 +48,14 @@ export class EnvironmentStarter {
     const pgbench = Pgbench.installed() === undefined ? undefined : new Pgbench(server, folder);
     this.#stops.push(() => pgbench?.stop());
     return { server, settings, service, load, pgbench };
+  }
+
+  /** The server with its stocks, and nothing else. @throws Error where it would not be durable. */
+  async startDatabase(): Promise<Database> {
+    const folder = this.#folder();
+    const server = await this.#server(folder);
+    await createDatabases(server);
+    return { folder, server, settings: await durableSettings(server) };
   }
 
   /** Stops everything, the last one first, and removes the folder. May be called more than once. */

@@ -5,6 +5,7 @@ import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { projectRoot } from '../src/project-root.js';
 import type { ServerSettings } from './databases.js';
+import type { FeedResult } from './feed.js';
 import type { Case, QuickOptions, QuickResult } from './quick.js';
 import type { ReplicasResult } from './replicas.js';
 import type { RestResult } from './rest.js';
@@ -78,6 +79,42 @@ export function drawReplicasReport(
     `Default reads came from: ${shares.join(', ')}.`,
     `Two replicas replayed within ${lag.averageMs.toFixed(1)} ms on average, p99 ${lag.p99Ms.toFixed(1)} ms (the original: 100 ms), ` +
       `under ${count(sells.perSecond)} sales a second; ${lag.samples} samples.`,
+  ].join('\n');
+}
+
+/** The report of `feed` for people. */
+export function drawFeedReport(
+  { result }: { readonly result: FeedResult },
+  colours: boolean,
+  withPlans: boolean,
+): string {
+  const head = [
+    'Feeds',
+    'events /s',
+    'polls /s',
+    'rows',
+    'p50 ms',
+    'p99 ms',
+    'server ms',
+    'feeds %',
+    'writers %',
+  ];
+  const table = newTable([...head, 'processes %', 'delay p50', 'p99 ms'], colours);
+  for (const { name, feeds, eventsPerSecond, polls, cpu, delay } of result.runs) {
+    table.push([
+      ...[`${feeds} ${name}`, count(eventsPerSecond), count(polls.perSecond), count(polls.rowsP50)],
+      ...[polls.p50Ms, polls.p99Ms, polls.serverMs].map((ms) => ms.toFixed(1)),
+      ...[cpu.feeds, cpu.writers, cpu.processes].map((share) => (100 * share).toFixed(1)),
+      ...(delay === undefined ? ['-', '-'] : [count(delay.p50Ms), count(delay.p99Ms)]),
+    ]);
+  }
+  const plans = Object.entries(result.plans);
+  return [
+    table.toString(),
+    'Polls of each feed, with the median of their rows; server ms: processor time of the server for one poll. In percent of one',
+    'processor: the server for all feeds and for all writers, and the processes that follow. Delay: commit to delivery.',
+    ...plans.map(([when, { scans }]) => `Event log, ${when}: ${scans.join(', ')}.`),
+    ...(withPlans ? plans.map(([when, { lines }]) => `\nThe plan ${when}:\n${lines.join('\n')}`) : []),
   ].join('\n');
 }
 
