@@ -1,6 +1,6 @@
 /** Run through `npm test`, which starts the PostgreSQL that the tests use. */
 export default {
-  roots: ['<rootDir>/src', '<rootDir>/test', '<rootDir>/clients/web/src'],
+  roots: ['<rootDir>/src', '<rootDir>/test', '<rootDir>/bench', '<rootDir>/clients/web/src'],
   testMatch: ['**/*.test.ts'],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],

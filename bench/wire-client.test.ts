@@ -76,7 +76,8 @@ describe.each([
       seconds: 0.5,
     };
     const { answers, errors, seconds, p50Ms, p99Ms } = (await run(plan)).result();
-    expect(server.calls).toBeGreaterThan(200);
+    // It goes on once the first ones are answered.
+    expect(server.calls).toBeGreaterThan(plan.inFlight);
     expect({ answers, errors }).toEqual({ answers: server.calls - server.refused, errors: server.refused });
     expect(server.eventIds.size).toBe(server.calls);
     expect(seconds).toBeGreaterThanOrEqual(0.5);
