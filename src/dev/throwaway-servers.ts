@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPostgresBinaries } from './postgres-binaries.js';
@@ -10,6 +10,7 @@ import { type RedisServer, startRedis } from './redis-server.js';
 import { reachableFolder } from './server-account.js';
 
 const folderPrefix = 'onhand-servers-';
+const NEW_FOR_MS = 10_000;
 
 /** Servers for one run of tests, on free ports, in a folder that is removed at the end. */
 export interface ThrowawayServers {
@@ -76,7 +77,7 @@ async function removeLeftovers(parent: string): Promise<void> {
     const folder = join(parent, name);
     try {
       const registry = new ProcessRegistry(join(folder, 'run'));
-      if (registry.living('owner') !== undefined) continue;
+      if (registry.living('owner') !== undefined || isNew(folder)) continue;
       for (const server of ['redis', 'replica', 'primary']) await registry.endOrphan(server, 'SIGINT');
       rmSync(folder, { recursive: true, force: true });
     } catch {
@@ -84,3 +85,6 @@ async function removeLeftovers(parent: string): Promise<void> {
     }
   }
 }
+
+/** Another run may have made the folder just now, and not claimed it yet. */
+const isNew = (folder: string): boolean => Date.now() - statSync(folder).mtimeMs < NEW_FOR_MS;
