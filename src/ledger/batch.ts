@@ -3,7 +3,7 @@ import type { Verdict } from '../domain/judge-submissions.js';
 import { judgeSubmissions, keyOf } from '../domain/judge-submissions.js';
 import type { Outcome, StockKey, StockRow, Submission } from '../domain/types.js';
 import type { Locked, LockRequest } from '../postgres/ledger-statements.js';
-import { beginAndLock, writeAndCommit } from '../postgres/ledger-statements.js';
+import { beginAndLock, findStocks, writeAndCommit } from '../postgres/ledger-statements.js';
 import type { Client, Pool } from '../postgres/pool.js';
 import { isTransactionError } from '../postgres/sql-errors.js';
 
@@ -100,7 +100,7 @@ async function lockAndJudge(
   const locked = await lockAll(client, { keys, making: [], commands, lateCounts, skipLocked });
   const held = keysHeldByOthers(locked);
   const isFree = (submission: Submission) =>
-    held.size === 0 || !submission.commands.some((each) => held.has(keyOf(each.storeId, each.productId)));
+    held.size === 0 || !submission.commands.some((each) => held.has(nameOf(each)));
   const verdict = judgeSubmissions(submissions.filter(isFree), locked);
   const outcomes = verdict.outcomes.values();
   return {
@@ -110,12 +110,18 @@ async function lockAndJudge(
   };
 }
 
-/** Begins, again where the stocks were not all there to be locked. */
+/**
+ * Begins, again where the stocks were not all there to be locked. One that is missing may have been made while the lock of
+ * another was waited for: then the commands would be judged on two states of the world. With the locks held a second look
+ * tells: what is missing then as well was never there.
+ */
 async function lockAll(client: Client, request: LockRequest): Promise<Locked> {
   let locked = await beginAndLock(client, request);
   for (let tries = 1; tries < LOCK_TRIES; tries++) {
-    const making = missingKeys(request, locked);
-    if (making.length === 0 && !wasMadeMeanwhile(request, locked)) break;
+    const missing = missingKeys(request, locked);
+    if (missing.length === 0) break;
+    const making = keysToMake(request, missing);
+    if (making.length === 0 && (await findStocks(client, missing)).length === 0) break;
     // Seldom: the first restock of a stock. Placeholders must come before the locks, so begin again with them.
     await client.query('ROLLBACK');
     locked = await beginAndLock(client, { ...request, making });
@@ -130,34 +136,27 @@ async function giveBack(client: Client, answered: boolean): Promise<void> {
 }
 
 function distinctKeys(keys: readonly StockKey[]): StockKey[] {
-  return [...new Map(keys.map((key) => [keyOf(key.storeId, key.productId), key])).values()];
+  return [...new Map(keys.map((key) => [nameOf(key), key])).values()];
 }
 
-/**
- * Whether a stock that was not there to be locked has an event that was read after the lock: then others made it in
- * between, and the commands would be judged on two states of the world.
- */
-function wasMadeMeanwhile({ keys }: LockRequest, { existing, events }: Locked): boolean {
-  if (events.length === 0 || existing.length === keys.length) return false;
-  const nameOf = (key: StockKey) => keyOf(key.storeId, key.productId);
-  const missing = new Set(keys.map(nameOf));
-  for (const key of existing) missing.delete(nameOf(key));
-  return events.some((event) => missing.has(nameOf(event)));
+const nameOf = (key: StockKey): string => keyOf(key.storeId, key.productId);
+
+function missingKeys({ keys }: LockRequest, { existing }: Locked): StockKey[] {
+  if (existing.length === keys.length) return [];
+  const found = new Set(existing.map(nameOf));
+  return keys.filter((key) => !found.has(nameOf(key)));
 }
 
-function missingKeys({ commands }: LockRequest, { existing }: Locked): StockKey[] {
-  const found = new Set(existing.map((key) => keyOf(key.storeId, key.productId)));
-  return distinctKeys(
-    commands.filter(
-      (command) => createsStock(command.type) && !found.has(keyOf(command.storeId, command.productId)),
-    ),
-  );
+/** Those of the missing stocks that a command may make. */
+function keysToMake({ commands }: LockRequest, missing: readonly StockKey[]): StockKey[] {
+  const makers = new Set(commands.filter(({ type }) => createsStock(type)).map(nameOf));
+  return missing.filter((key) => makers.has(nameOf(key)));
 }
 
 /** None, where we waited for all of them. */
 function keysHeldByOthers({ existing, stocks }: Locked): Set<string> {
   if (existing === stocks) return new Set();
-  const ours = new Set(stocks.map((stock) => keyOf(stock.storeId, stock.productId)));
-  const all = existing.map((key) => keyOf(key.storeId, key.productId));
+  const ours = new Set(stocks.map(nameOf));
+  const all = existing.map(nameOf);
   return new Set(all.filter((key) => !ours.has(key)));
 }

@@ -186,26 +186,37 @@ describe('a command that the database cannot take', () => {
   });
 });
 
-test('a stock that others make while a batch waits for another one is there for all of the batch, or for none', async () => {
-  const [held, made] = [await newStock(10), `P-${nextProduct++}`];
-  const lock = await lockStock(held);
-  const eventId = uuidV7();
-  const batch = submitBatch(
-    'INDEPENDENT',
-    command('SALE', held, 1),
-    command('SALE', made, 1, { eventId }),
-    command('SALE', made, 1),
-  );
-  const waits = await poll(async () => {
-    const rows = await query(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+describe('a stock that others make while a batch waits for another one is there for all of the batch, or for none', () => {
+  /** Waits for the lock of one stock while another one is made, under this event id. */
+  const batchBesideMaker = async (eventId: string, saleId: string) => {
+    const [held, made] = [await newStock(10), `P-${nextProduct++}`];
+    const lock = await lockStock(held);
+    const batch = submitBatch(
+      'INDEPENDENT',
+      command('SALE', held, 1),
+      command('SALE', made, 1, { eventId: saleId }),
+      command('SALE', made, 1),
     );
-    return rows.length > 0 ? true : undefined;
-  }, 10_000);
-  expect(waits).toBe(true);
-  await submit(command('RESTOCK', made, 5, { eventId }));
-  await lock.release();
-  expect((await batch).map(quantityAfter)).toEqual([9, 'EVENT_ID_REUSED', 4]);
+    const waits = await poll(async () => {
+      const rows = await query(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+      );
+      return rows.length > 0 ? true : undefined;
+    }, 10_000);
+    expect(waits).toBe(true);
+    await submit(command('RESTOCK', made, 5, { eventId }));
+    await lock.release();
+    return (await batch).map(quantityAfter);
+  };
+
+  test('where one of its event ids was taken by that', async () => {
+    const eventId = uuidV7();
+    expect(await batchBesideMaker(eventId, eventId)).toEqual([9, 'EVENT_ID_REUSED', 4]);
+  });
+
+  test('where none was', async () => {
+    expect(await batchBesideMaker(uuidV7(), uuidV7())).toEqual([9, 4, 3]);
+  });
 });
 
 test('a connection that is ended under a transaction is another try', async () => {

@@ -131,11 +131,16 @@ export async function beginAndLock(client: Client, request: LockRequest): Promis
   const stocks = locked.rows.map(toStockRow);
   return {
     stocks,
-    existing: found?.rows.map((row) => ({ storeId: row.store_id, productId: row.product_id })) ?? stocks,
+    existing: found?.rows.map(toStockKey) ?? stocks,
     events: events.rows.map(toPriorEvent),
     counts: counts?.rows.map(toCountFound) ?? [],
     nowUs: clock.rows[0].now,
   };
+}
+
+/** Which of these stocks there are by now, whether or not others have locked them. */
+export async function findStocks(client: Client, keys: readonly StockKey[]): Promise<StockKey[]> {
+  return (await client.query({ ...FIND_STOCKS, values: keyArrays(keys) })).rows.map(toStockKey);
 }
 
 /** What PostgreSQL said to COMMIT. */
@@ -168,6 +173,11 @@ export async function writeAndCommit(
     client.off('notice', onNotice);
   }
 }
+
+const toStockKey = (row: { store_id: string; product_id: string }): StockKey => ({
+  storeId: row.store_id,
+  productId: row.product_id,
+});
 
 const keyArrays = (keys: readonly StockKey[]): string[] => [
   textArray(keys.map((key) => key.storeId)),
