@@ -4,11 +4,13 @@ import { InventoryError } from '../domain/errors.js';
 import type { Calls } from './call.js';
 import { errorInfoAsConnectJson, STATUS_DETAILS_KEY, statusBytes } from './error-details.js';
 import { ERROR_TABLE, malformedMessage, messageTooLarge, wireMessage } from './errors.js';
-import type { UnaryRpc } from './rpcs.js';
+import type { RpcKey, UnaryRpc } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
 
 /** Marks the frame of a gRPC-Web body that holds the trailers. */
 const TRAILER_FLAG = 0x80;
+/** Marks the last frame of a Connect stream, which tells how it ended. */
+const END_STREAM_FLAG = 0x02;
 const FRAME_HEADER_BYTES = 5;
 
 /** What is sent. */
@@ -34,24 +36,62 @@ export function amendError(
   return isConnectError ? amendConnect(calls, rpc, status, body) : { status, body };
 }
 
-function amendConnect(calls: Calls, rpc: UnaryRpc, httpStatus: number, body: Buffer): Answer {
-  const { code, message, details } = JSON.parse(body.toString()) as {
-    code: string;
-    message?: string;
-    details?: unknown;
-  };
-  if (details !== undefined) return { status: httpStatus, body };
-  const error = calls.refuse(rpc, 'CONNECT', libraryError(rpc, code.toUpperCase(), message));
-  const amended = {
-    code: ERROR_TABLE[error.reason].code.toLowerCase(),
-    message: wireMessage(error),
-    details: [errorInfoAsConnectJson(error)],
-  };
-  const status = error.reason === 'MALFORMED_MESSAGE' ? 400 : httpStatus;
-  return { status, body: Buffer.from(JSON.stringify(amended)) };
+/** The same for the body of a stream: what never reached a handler begins with its end. */
+export async function* amendStream(
+  calls: Calls,
+  rpc: RpcKey,
+  { header, body }: UniversalServerResponse,
+): AsyncGenerator<Uint8Array> {
+  const amend = header?.get('content-type')?.startsWith('application/grpc-web') ? amendGrpcWeb : amendEnd;
+  let isFirst = true;
+  for await (const frame of body ?? []) {
+    yield isFirst ? amend(calls, rpc, Buffer.from(frame)) : frame;
+    isFirst = false;
+  }
 }
 
-function amendGrpcWeb(calls: Calls, rpc: UnaryRpc, body: Buffer): Buffer {
+interface ConnectFailure {
+  readonly code: string;
+  readonly message?: string;
+  readonly details?: unknown;
+}
+
+function amendEnd(calls: Calls, rpc: RpcKey, frame: Buffer): Buffer {
+  if (frame[0] !== END_STREAM_FLAG) return frame;
+  const end = JSON.parse(frame.toString('utf8', FRAME_HEADER_BYTES)) as { error?: ConnectFailure };
+  const error = end.error && libraryFailure(calls, rpc, end.error);
+  if (error === undefined) return frame;
+  return toFrame(END_STREAM_FLAG, JSON.stringify({ ...end, error: connectFailure(error) }));
+}
+
+function amendConnect(calls: Calls, rpc: UnaryRpc, httpStatus: number, body: Buffer): Answer {
+  const error = libraryFailure(calls, rpc, JSON.parse(body.toString()) as ConnectFailure);
+  if (error === undefined) return { status: httpStatus, body };
+  const status = error.reason === 'MALFORMED_MESSAGE' ? 400 : httpStatus;
+  return { status, body: Buffer.from(JSON.stringify(connectFailure(error))) };
+}
+
+/** What the library meant; undefined where the error is ours, and complete. */
+function libraryFailure(calls: Calls, rpc: RpcKey, failure: ConnectFailure): InventoryError | undefined {
+  const { code, message, details } = failure;
+  if (details !== undefined) return undefined;
+  return calls.refuse(rpc, 'CONNECT', libraryError(rpc, code.toUpperCase(), message));
+}
+
+const connectFailure = (error: InventoryError): ConnectFailure => ({
+  code: ERROR_TABLE[error.reason].code.toLowerCase(),
+  message: wireMessage(error),
+  details: [errorInfoAsConnectJson(error)],
+});
+
+function toFrame(flag: number, content: string): Buffer {
+  const frame = Buffer.from(`${'\0'.repeat(FRAME_HEADER_BYTES)}${content}`);
+  frame[0] = flag;
+  frame.writeUInt32BE(frame.length - FRAME_HEADER_BYTES, 1);
+  return frame;
+}
+
+function amendGrpcWeb(calls: Calls, rpc: RpcKey, body: Buffer): Buffer {
   // An answer that begins with its trailers has no message in it.
   if (body[0] !== TRAILER_FLAG) return body;
   const trailers = new Map(
@@ -70,17 +110,14 @@ function amendGrpcWeb(calls: Calls, rpc: UnaryRpc, body: Buffer): Buffer {
     `${STATUS_DETAILS_KEY}: ${statusBytes(error).toString('base64').replace(/=+$/, '')}`,
     '',
   ].join('\r\n');
-  const frame = Buffer.from(`${'\0'.repeat(FRAME_HEADER_BYTES)}${text}`);
-  frame[0] = TRAILER_FLAG;
-  frame.writeUInt32BE(frame.length - FRAME_HEADER_BYTES, 1);
-  return frame;
+  return toFrame(TRAILER_FLAG, text);
 }
 
 /** How the library's messages about bytes that it cannot decode begin; it calls some of them internal errors. */
 const UNDECODABLE = ['parse binary', 'received compressed envelope', 'decompression failed'];
 
 /** What the library means by the code of an error that it made itself. */
-function libraryError(rpc: UnaryRpc, code: string | undefined, message = ''): unknown {
+function libraryError(rpc: RpcKey, code: string | undefined, message = ''): unknown {
   const malformed = () => malformedMessage(`The ${RPC_NAMES[rpc]} request`, message);
   if (UNDECODABLE.some((start) => message.startsWith(start))) return malformed();
   switch (code) {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { poll } from '../dev/poll.js';
 import { ErrorInfoSchema } from '../gen/connect/google/rpc/error_details_pb.js';
 import { InventoryService } from '../gen/connect/inventory/v1/inventory_service_pb.js';
-import { Callers } from './callers.js';
+import { Callers, grpcFrame } from './callers.js';
 import { type StartedApi, startTestApi } from './started-api.js';
 
 let started: StartedApi;
@@ -54,15 +54,21 @@ describe('clients of the libraries', () => {
   });
 
   test('bytes that are no message, over Connect and gRPC-Web', async () => {
-    for (const [type, bytes] of [
-      ['application/proto', [0x0a, 0xff]],
-      ['application/grpc-web+proto', [0, 0, 0, 0, 2, 0x0a, 0xff]],
+    const truncated = Buffer.from([0x0a, 0xff]);
+    for (const [rpc, type, body] of [
+      ['Get', 'application/proto', truncated],
+      ['Get', 'application/grpc-web+proto', grpcFrame(0, truncated)],
+      ['Watch', 'application/connect+json', grpcFrame(0, Buffer.from('{nope'))],
+      ['Watch', 'application/connect+json', Buffer.from('junk')],
+      ['Watch', 'application/connect+proto', grpcFrame(0, truncated)],
+      ['Watch', 'application/grpc-web+proto', grpcFrame(0, truncated)],
     ] as const) {
-      const init = { method: 'POST', headers: { 'content-type': type }, body: Buffer.from(bytes) };
-      const response = await fetch(`${started.httpUrl}/inventory.v1.InventoryService/Get`, init);
+      const init = { method: 'POST', headers: { 'content-type': type }, body };
+      const response = await fetch(`${started.httpUrl}/inventory.v1.InventoryService/${rpc}`, init);
       const text = await response.text();
       const details = /(?:"value":"|details-bin: )([\w+/]+)/.exec(text)?.[1] ?? '';
       expect(Buffer.from(details, 'base64').toString()).toContain('MALFORMED_MESSAGE');
+      expect(text).toMatch(/"code":"invalid_argument"|grpc-status: 3\r/);
     }
   });
 

@@ -11,7 +11,7 @@ import { InventoryError } from '../domain/errors.js';
 import { InventoryService } from '../gen/connect/inventory/v1/inventory_service_pb.js';
 import type { Calls } from './call.js';
 import { COMPRESS_FROM_BYTES } from './compression.js';
-import { amendError } from './connect-amend.js';
+import { amendError, amendStream } from './connect-amend.js';
 import { toConnectError } from './error-details.js';
 import { malformedMessage, UNARY_LIMIT_BYTES } from './errors.js';
 import { refusedByHttp } from './http-refusal.js';
@@ -156,7 +156,7 @@ async function serveUnary(
 }
 
 async function serveStream(
-  _calls: Calls,
+  calls: Calls,
   handler: UniversalHandler,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -168,7 +168,8 @@ async function serveStream(
   for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value!);
   reply.hijack();
   // A client that goes away in between is nothing to tell anybody.
-  await universalResponseToNodeResponse(response, reply.raw).catch(() => {
+  const body = amendStream(calls, handler.method.localName as RpcKey, response);
+  await universalResponseToNodeResponse({ ...response, body }, reply.raw).catch(() => {
     reply.raw.destroy();
   });
 }
