@@ -1,27 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { StockChange } from '../domain/types.js';
 import { type DueChange, PendingChanges } from './pending-changes.js';
-
-const changeOf = (productId: string, version: number, actor = 'a'): StockChange => ({
-  ...{
-    storeId: 'S',
-    productId,
-    version: BigInt(version),
-    actor,
-    eventId: '',
-    type: 'SALE',
-    effect: 'APPLIED',
-  },
-  ...{
-    requestedDelta: 1,
-    appliedDelta: 1,
-    netAfter: 1,
-    occurredTimeUs: 0,
-    recordedTimeUs: 0,
-    origin: 'GRPC',
-  },
-});
+import { changeOf } from './sample-change.js';
 
 /** Puts in the next version of a stock. */
 class Writer {

@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { StockChange, StockRow } from '../domain/types.js';
+import type { StockRow } from '../domain/types.js';
 import { PendingChanges } from './pending-changes.js';
+import { changeOf } from './sample-change.js';
 import { SnapshotProgress } from './snapshot-progress.js';
 
 /**
@@ -13,25 +14,6 @@ const PRODUCTS = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6'];
 
 const rowOf = (productId: string, version: number): StockRow => ({
   ...{ storeId: 'S', productId, net: 0, version: BigInt(version), createTimeUs: 0, updateTimeUs: 0 },
-});
-const changeOf = (productId: string, version: number): StockChange => ({
-  ...{
-    storeId: 'S',
-    productId,
-    version: BigInt(version),
-    actor: '',
-    eventId: '',
-    type: 'SALE',
-    effect: 'APPLIED',
-  },
-  ...{
-    requestedDelta: 1,
-    appliedDelta: 1,
-    netAfter: 1,
-    occurredTimeUs: 0,
-    recordedTimeUs: 0,
-    origin: 'GRPC',
-  },
 });
 
 class Model {

@@ -1,14 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { InventoryError } from '../domain/errors.js';
 import type { StockChange } from '../domain/types.js';
+import { changeOf } from './sample-change.js';
 import type { Position } from './tail.js';
 import { Watcher } from './watcher.js';
-
-const changeOf = (product: number, version: number): StockChange => ({
-  ...{ storeId: 'S', productId: `P${product}`, version: BigInt(version), actor: 'a', eventId: '' },
-  ...{ type: 'SALE', effect: 'APPLIED', origin: 'GRPC', requestedDelta: 1, appliedDelta: 1, netAfter: 1 },
-  ...{ occurredTimeUs: 0, recordedTimeUs: 0 },
-});
 
 const positionAt = (last: number): Position => ({
   cursor: { database: 'd', timeline: 1n, synchronous: false, last: BigInt(last), running: [] },
@@ -45,7 +40,7 @@ class Followed {
 }
 
 const many = (count: number, version = 1) =>
-  Array.from({ length: count }, (_, product) => changeOf(product, version));
+  Array.from({ length: count }, (_, product) => changeOf(`P${product}`, version));
 
 const stopping = () => new InventoryError('SHUTTING_DOWN', 'bye');
 
@@ -53,7 +48,7 @@ test('the cursor moves on only when everything before it has been taken', async 
   const followed = new Followed();
   followed.step(...many(700));
   expect(await followed.take()).toEqual([500, 0n]);
-  followed.step(changeOf(0, 2));
+  followed.step(changeOf('P0', 2));
   expect(await followed.take()).toEqual([201, 2n]);
 });
 
@@ -61,7 +56,7 @@ test('who waits is woken by a change', async () => {
   const followed = new Followed();
   const taken = followed.take();
   followed.step();
-  followed.step(changeOf(1, 1));
+  followed.step(changeOf('P1', 1));
   expect(await taken).toEqual([1, 2n]);
 });
 
@@ -69,11 +64,11 @@ test('a reader that is too slow is told to begin anew, and nothing more is kept 
   const followed = new Followed();
   followed.step(...many(4_000));
   followed.watcher.throwIfEnded();
-  followed.step(changeOf(4_000, 1));
+  followed.step(changeOf('P4000', 1));
   expect(() => followed.watcher.throwIfEnded()).toThrow(
     'More changed than could be sent in time; watch without',
   );
-  followed.step(changeOf(4_001, 1));
+  followed.step(changeOf('P4001', 1));
   expect(followed.watcher.takeNow()).toEqual([]);
   await expect(followed.take()).rejects.toMatchObject({ reason: 'RESYNC' });
 });
@@ -126,7 +121,7 @@ test('after the last page the cursor is at the start while changes of the snapsh
 
   const busy = new Followed();
   busy.watcher.beginPage();
-  busy.step(changeOf(1, 2), changeOf(2, 1));
+  busy.step(changeOf('P1', 2), changeOf('P2', 1));
   expect(busy.watcher.endPage(busy.page(1))).toMatchObject({ cursor: { last: 0n } });
   expect(busy.watcher.takeNow().map(({ change }) => change.productId)).toEqual(['P1', 'P2']);
 });
