@@ -260,3 +260,22 @@ test('a process that stops ends its streams with a last cursor', async () => {
     await stopping.stop();
   }
 });
+
+test('where nobody watches a commit is no reason to poll: the polls come ten times a second', async () => {
+  const unwatched = await startTestApi();
+  const other = new Callers(unwatched.grpcAddress, unwatched.httpUrl);
+  const polls = async () => {
+    const text = await unwatched.metrics.registry.metrics();
+    return Number(/^onhand_feed_poll_seconds_count (\d+)$/m.exec(text)?.[1]);
+  };
+  try {
+    const [before, startedMs] = [await polls(), performance.now()];
+    while (performance.now() < startedMs + 1_000) await other.stockOf(1);
+    const made = (await polls()) - before;
+    expect(made).toBeGreaterThan(0);
+    expect(made).toBeLessThanOrEqual((performance.now() - startedMs) / 100 + 1);
+  } finally {
+    other.grpc.close();
+    await unwatched.stop();
+  }
+});
