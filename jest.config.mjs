@@ -1,6 +1,6 @@
 /** Run through `npm test`, which starts the PostgreSQL that the tests use. */
 export default {
-  roots: ['<rootDir>/src', '<rootDir>/test', '<rootDir>/bench', '<rootDir>/clients/web/src'],
+  roots: ['src', 'test', 'bench', 'clients/node/src', 'clients/web/src'].map((folder) => `<rootDir>/${folder}`),
   testMatch: ['**/*.test.ts'],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],

@@ -21,6 +21,7 @@ const steps: readonly Step[] = [
     title: 'format and lint (npx biome check --write)',
     run: tool('biome', 'ci', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`),
   },
+  { title: "types of the client's package", run: tool('tsc', '--project', 'clients/node', '--noEmit') },
   { title: 'types', run: tool('tsc', '--noEmit') },
   { title: 'types of the web page', run: tool('tsc', '--project', 'clients/web') },
   { title: 'proto lint', run: tool('buf', 'lint') },
@@ -49,10 +50,14 @@ function tool(name: string, ...args: string[]): () => string | undefined {
 
 /** Generates anew and compares, so that it judges the working tree, whatever of it is committed. */
 function checkGenerated(): string | undefined {
-  const before = hashesOf('src/gen');
-  const problem = tool('buf', 'generate')() ?? tool('buf', 'build', '-o', 'src/gen/descriptor-set.binpb')();
+  const hashes = () => new Map([...hashesOf('src/gen'), ...hashesOf('clients/node/src/gen')]);
+  const before = hashes();
+  const problem =
+    tool('buf', 'generate')() ??
+    tool('buf', 'generate', '--template', 'clients/node/buf.gen.yaml')() ??
+    tool('buf', 'build', '-o', 'src/gen/descriptor-set.binpb')();
   if (problem !== undefined) return problem;
-  const after = hashesOf('src/gen');
+  const after = hashes();
   const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
     (path) => before.get(path) !== after.get(path),
   );

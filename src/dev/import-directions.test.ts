@@ -30,7 +30,12 @@ test.each([
   ['src/ledger/a.ts', `import type { X } from '../api/b.js';`, 'src/api/b.ts: only main, api'],
   ['src/postgres/a.ts', `const x = await import('../reads/b.js');`, 'src/reads/b.ts: postgres and redis'],
   ['src/reads/a.ts', `import 'pg';`, 'pg: only src/postgres'],
-  ['clients/web/src/a.tsx', `import '../../../src/domain/b.js';`, 'src/domain/b.ts: clients know'],
+  ['clients/web/src/a.tsx', `import '../../../src/domain/b.js';`, 'src/domain/b.ts: the page knows'],
+  [
+    'clients/node/src/a.ts',
+    `import '../../../src/gen/grpc/b.js';`,
+    "src/gen/grpc/b.ts: the client's package",
+  ],
   ['src/ledger/a.ts', `const x = process.env.HOME;`, 'process.env: only main'],
 ])('%s may not: %s', (path, text, expected) => {
   const found = check(path, text);

@@ -37,8 +37,13 @@ const rules: readonly Rule[] = [
       isIn(used, 'api') && !isIn(path, 'api', 'cli', 'dev') && path !== 'src/main.ts' && !isTest(path),
   },
   {
-    rule: 'clients know the service by its generated contract only',
-    breaks: (path, used) => path.startsWith('clients/') && used.startsWith('src/') && !isIn(used, 'gen'),
+    rule: 'the page knows the service by its generated contract only',
+    breaks: (path, used) => path.startsWith('clients/web/') && used.startsWith('src/') && !isIn(used, 'gen'),
+  },
+  {
+    rule: "the client's package stands alone, so that it can be published",
+    breaks: (path, used) =>
+      path.startsWith('clients/node/') && !isTest(path) && /^(src|test|bench)\//.test(used),
   },
   {
     rule: 'postgres and redis import nothing of those that use them (api, ledger, reads, feed, sync)',
@@ -81,11 +86,11 @@ function usesOf(path: string, text: string): string[] {
 
 /** Every TypeScript file of ours, generated code apart. */
 export function sourceFiles(root: string): SourceFile[] {
-  return ['src', 'test', 'bench', 'clients/web/src'].flatMap((folder) =>
+  return ['src', 'test', 'bench', 'clients/node/src', 'clients/web/src'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => /\.tsx?$/.test(name))
       .map((name) => join(folder, name).replaceAll('\\', '/'))
-      .filter((path) => !path.startsWith('src/gen/'))
+      .filter((path) => !/^(src|clients\/node\/src)\/gen\//.test(path))
       .sort()
       .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') })),
   );

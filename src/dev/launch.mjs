@@ -67,7 +67,9 @@ function matchesNpmRecord() {
   const wanted = JSON.parse(readFileSync(packageLock(), 'utf8')).packages;
   return Object.entries(wanted).every(
     ([path, entry]) =>
-      !path.startsWith('node_modules/') || entry.optional || installed[path]?.version === entry.version,
+      !path.startsWith('node_modules/') ||
+      entry.optional ||
+      (installed[path] !== undefined && installed[path].version === entry.version),
   );
 }
 
@@ -106,9 +108,22 @@ const compiler = 'node_modules/typescript/bin/tsc';
 /** What is built, from what, and how. Whatever is named here makes a build stale when it changes. */
 const targets = [
   {
+    title: "the client's package",
+    folder: 'clients/node/dist',
+    sources: ['clients/node', 'tsconfig.json', 'node_modules/typescript/package.json'],
+    commands: (fresh) => [[compiler, '--project', 'clients/node', '--outDir', fresh]],
+  },
+  {
     title: 'the programs',
     folder: 'dist',
-    sources: ['src', 'test', 'bench', 'tsconfig.json', 'node_modules/typescript/package.json'],
+    sources: [
+      'clients/node',
+      'src',
+      'test',
+      'bench',
+      'tsconfig.json',
+      'node_modules/typescript/package.json',
+    ],
     commands: (fresh) => [[compiler, '--outDir', fresh]],
   },
   {
