@@ -51,7 +51,7 @@ test('every problem is reported at once, and no value is shown', () => {
   expect(problems).toEqual([
     'DATABASE_URL is required',
     'DATABASE_REPLICA_URLS must be a URL such as postgresql://user:password@host:5432/database',
-    'REDIS_URL must be a URL such as redis://host:6379',
+    'REDIS_URL must be a URL such as redis://host:6379, redis-sentinel://host:26379,host:26379/master or redis-cluster://host:6379,host:6379 (rediss for TLS)',
     'ONHAND_GRPC_PORT must be a whole number from 0 to 65535',
     'ONHAND_LOG_LEVEL must be one of: fatal, error, warn, info, debug, trace, silent',
     'ONHAND_TYPO is not a setting of Onhand',

@@ -1,3 +1,5 @@
+import { parseRedisUrl } from './redis/redis-url.js';
+
 /** Everything that can be set from outside, checked once at the start. Names and defaults are README's table. */
 export interface Config {
   readonly databaseUrl: string;
@@ -19,6 +21,10 @@ export interface Config {
   readonly batchLanes: number;
   readonly laneQueueLimit: number;
   readonly laneBatchLimit: number;
+  /** Stocks kept in this process's memory; 0 keeps none. */
+  readonly localCacheEntries: number;
+  /** Reads that run at once at each database server; the next ones wait. */
+  readonly readConcurrency: number;
   /** Streams of Watch at once. */
   readonly watchLimit: number;
   readonly shutdownMs: number;
@@ -78,6 +84,8 @@ export function readConfig(environment: Environment): Config {
     batchLanes: reader.optional('ONHAND_BATCH_LANES', 2, integer(1, 64)),
     laneQueueLimit: reader.optional('ONHAND_LANE_QUEUE_LIMIT', 10_000, integer(1, 1_000_000)),
     laneBatchLimit: reader.optional('ONHAND_LANE_BATCH_LIMIT', 500, integer(1, 5_000)),
+    localCacheEntries: reader.optional('ONHAND_LOCAL_CACHE_ENTRIES', 200_000, integer(0, 10_000_000)),
+    readConcurrency: reader.optional('ONHAND_READ_CONCURRENCY', 32, integer(1, 1_000)),
     watchLimit: reader.optional('ONHAND_WATCH_LIMIT', 5_000, integer(1, 100_000)),
     shutdownMs: reader.optional('ONHAND_SHUTDOWN_MS', 20_000, integer(100, 600_000)),
   };
@@ -140,14 +148,10 @@ function oneOf<const T extends string>(values: readonly T[]): Parse<T> {
 }
 
 /** The value is not shown: it may hold a password. */
-function url(protocols: readonly string[], example: string): Parse<string> {
-  return (given) =>
-    protocols.some((protocol) => given.startsWith(`${protocol}://`)) && URL.canParse(given)
-      ? given
-      : { problem: `must be a URL such as ${example}` };
-}
-
-const anyPostgresUrl = url(['postgres', 'postgresql'], 'postgresql://user:password@host:5432/database');
+const anyPostgresUrl: Parse<string> = (given) =>
+  /^postgres(ql)?:\/\//.test(given) && URL.canParse(given)
+    ? given
+    : { problem: 'must be a URL such as postgresql://user:password@host:5432/database' };
 
 /** `pool_mode` says that a pooler is in between, as PgBouncer calls it; a session of our own is the default. */
 const postgresUrl: Parse<string> = (given) => {
@@ -159,7 +163,14 @@ const postgresUrl: Parse<string> = (given) => {
     : { problem: 'has a pool_mode that is not known: transaction is' };
 };
 
-const redisUrl = url(['redis', 'rediss'], 'redis://host:6379');
+const redisUrl: Parse<string> = (given) =>
+  parseRedisUrl(given) === undefined
+    ? {
+        problem:
+          'must be a URL such as redis://host:6379, redis-sentinel://host:26379,host:26379/master or ' +
+          'redis-cluster://host:6379,host:6379 (rediss for TLS)',
+      }
+    : given;
 
 /** As browsers send it: no path, no default port, lower case; no pattern. */
 const webOrigin: Parse<string> = (given) =>

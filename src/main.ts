@@ -3,7 +3,12 @@ import { type Config, ConfigError, readConfig } from './config.js';
 import { Feed } from './feed/feed.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger/ledger.js';
 import { Cluster } from './postgres/cluster.js';
+import { DatabaseReads } from './reads/database-reads.js';
+import { LocalCache } from './reads/local-cache.js';
 import { ReadPath } from './reads/read-path.js';
+import { SharedCache } from './reads/shared-cache.js';
+import { StockCaches } from './reads/stock-caches.js';
+import type { BreakerState } from './redis/breaker.js';
 import { RedisHealth } from './redis/health.js';
 import { createLogger, type Logger } from './telemetry/logger.js';
 import { createMetrics, type Metrics } from './telemetry/metrics.js';
@@ -22,9 +27,13 @@ type Stop = () => Promise<void>;
 async function start(config: Config, logger: Logger): Promise<Stop> {
   const metrics = createMetrics();
   const cluster = openCluster(config, metrics, logger);
-  const reads = new ReadPath(cluster, metrics.reads);
   const { redisUrl, watchLimit } = config;
-  const feed = new Feed({ cluster, reads, redisUrl, watchLimit, observer: metrics.feed });
+  const database = new DatabaseReads(cluster, metrics.reads);
+  const local = new LocalCache(config.localCacheEntries);
+  const shared = openSharedCache(config, metrics, logger);
+  const caches = new StockCaches(local, shared);
+  const reads = new ReadPath(database, caches, metrics.reads);
+  const feed = new Feed({ cluster, reads: database, caches, redisUrl, watchLimit, observer: metrics.feed });
   const ledger = new Ledger({
     writes: () => cluster.writes,
     lanes: config.lanes,
@@ -33,9 +42,9 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     batchLimit: config.laneBatchLimit,
     observer: {
       ...metrics.ledger,
-      batchCommitted: (commands, seconds, stocks) => {
+      batchCommitted: (commands, seconds, copies) => {
         metrics.ledger.batchCommitted(commands, seconds);
-        feed.committed(stocks);
+        feed.committed(copies);
       },
       failed: (error) => logger.warn({ err: error }, 'A batch could not be settled'),
     },
@@ -46,7 +55,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     logger.warn({ server, err }, 'The database server cannot be used');
   if (!cluster.writable) logger.warn('No server takes writes; serving all the same, and looking for one');
   const redis = openRedis(config, logger);
-  observe(metrics, { cluster, ledger, feed, redis });
+  observe(metrics, { cluster, ledger, feed, local, redis });
 
   const { host, grpcPort, httpPort, corsOrigins } = config;
   const health = { ready: () => cluster.answering, writable: () => cluster.writable };
@@ -75,6 +84,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     await ledger.drain();
     redis?.stop();
     await feed.stop();
+    shared?.stop();
     await Promise.all([cluster.close(), metricsServer.stop()]);
   };
 }
@@ -88,6 +98,7 @@ function openCluster(config: Config, { database }: Metrics, logger: Logger): Clu
       idleMs: config.pgPoolIdleMs,
       lifetimeMs: config.pgPoolLifetimeMs,
     },
+    readLimit: config.readConcurrency,
     writeSettings: LEDGER_SESSION_SETTINGS,
     onError: (pool, error) => logger.debug({ pool, err: error }, 'A database connection failed'),
     onPrimary: (name) => {
@@ -106,14 +117,26 @@ function openRedis(config: Config, logger: Logger): RedisHealth | undefined {
   });
 }
 
+function openSharedCache(config: Config, { caches }: Metrics, logger: Logger): SharedCache | undefined {
+  if (config.redisUrl === undefined) return undefined;
+  const breaker = (name: string, state: BreakerState) => {
+    caches.breaker(name, state);
+    if (state === 'open')
+      logger.warn({ breaker: name }, 'Redis does not answer in time; it is left out for a second');
+    else logger.info({ breaker: name, state }, 'The breaker around Redis changes');
+  };
+  return new SharedCache(config.redisUrl, { ...caches, breaker });
+}
+
 interface Observed {
   readonly cluster: Cluster;
   readonly ledger: Ledger;
   readonly feed: Feed;
+  readonly local: LocalCache;
   readonly redis: RedisHealth | undefined;
 }
 
-function observe(metrics: Metrics, { cluster, ledger, feed, redis }: Observed): void {
+function observe(metrics: Metrics, { cluster, ledger, feed, local, redis }: Observed): void {
   const { ledger: ledgerMetrics, database } = metrics;
   ledgerMetrics.observeQueueLength(() => ledger.queueLength);
   database.observePools(() => cluster.pools);
@@ -123,6 +146,8 @@ function observe(metrics: Metrics, { cluster, ledger, feed, redis }: Observed): 
     const { newestAgeMs } = cluster.beats;
     return newestAgeMs === undefined ? undefined : newestAgeMs / 1000;
   });
+  metrics.caches.observeEntries(() => local.size);
+  metrics.caches.observeReads(() => cluster.nodes.map(({ name, gate }) => ({ node: name, gate })));
   metrics.feed.observeLag(() => feed.lagSeconds);
   metrics.feed.observeWatches(() => feed.watches.open);
   if (redis !== undefined) database.observeRedis(() => redis.up);

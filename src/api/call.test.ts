@@ -12,14 +12,14 @@ const RESPONSE: GetResponse = { stock: undefined, source: 4, cached: false, maxA
 
 /** Calls whose Get and Sell do what the test says. */
 function calls(does: {
-  get?: (context: CallContext) => Promise<GetResponse>;
+  get?: (context: CallContext) => GetResponse | Promise<GetResponse>;
   sell?: (context: CallContext) => Promise<SellResponse>;
 }) {
   const none = async (): Promise<never> => {
     throw notServedYet('apply');
   };
   const handlers: Handlers & StreamHandlers = {
-    get: async (_request, context) => (does.get ?? none)(context),
+    get: (_request, context) => (does.get ?? none)(context),
     sell: async (_request, context) => (does.sell ?? none)(context),
     batchGet: none,
     list: none,
@@ -33,7 +33,7 @@ function calls(does: {
   };
   const metrics = createMetrics();
   const made = new Calls({ handlers, metrics: metrics.requests, logger: createLogger('silent') });
-  const get = (deadlineMs?: number) => made.run('get', 'GRPC', () => REQUEST, { deadlineMs });
+  const get = async (deadlineMs?: number) => made.run('get', 'GRPC', () => REQUEST, { deadlineMs });
   return { made, get, metrics };
 }
 
@@ -57,6 +57,19 @@ describe('a call', () => {
     expect(long).toBeLessThanOrEqual(30_000);
     expect(long).toBeGreaterThan(29_000);
     expect(own).toBeLessThan(1_000);
+  });
+
+  test('is answered at once where its handler answers at once, and fails at once where that fails', async () => {
+    let answer = () => RESPONSE;
+    const { made, metrics } = calls({ get: () => answer() });
+    expect(made.run('get', 'REST', () => REQUEST)).toBe(RESPONSE);
+    answer = () => {
+      throw new InventoryError('STOCK_NOT_FOUND', 'x');
+    };
+    expect(() => made.run('get', 'REST', () => REQUEST)).toThrow(reason('STOCK_NOT_FOUND'));
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('onhand_requests_total{method="Get",transport="rest",code="OK",reason=""} 1');
+    expect(text).toContain('transport="rest",code="NOT_FOUND",reason="STOCK_NOT_FOUND"} 1');
   });
 
   test('does not reach its handler after its deadline', async () => {
@@ -109,7 +122,7 @@ describe('a call', () => {
     const malformed = () => {
       throw new InventoryError('MALFORMED_MESSAGE', 'x');
     };
-    await expect(made.run('get', 'GRPC', malformed)).rejects.toEqual(reason('MALFORMED_MESSAGE'));
+    expect(() => made.run('get', 'GRPC', malformed)).toThrow(reason('MALFORMED_MESSAGE'));
   });
 
   test('is counted by method, transport, code and reason', async () => {

@@ -72,15 +72,16 @@ export class Calls {
    * Runs one unary call: decode, then authentication, deadline, handler.
    *
    * @param decode makes the request; what it throws is answered like what a handler throws.
-   * @returns what the handler answered. A handler that is not done at the deadline goes on by itself.
-   * @throws InventoryError and nothing else.
+   * @returns what the handler answered: at once where it did so at once, which is a third of what a read from memory costs
+   *   else. A handler that is not done at the deadline goes on by itself.
+   * @throws InventoryError and nothing else, at once or as a rejection.
    */
-  async run<R extends UnaryRpc>(
+  run<R extends UnaryRpc>(
     rpc: R,
     origin: Transport,
     decode: () => UnaryRpcs[R]['request'],
     facts: CallFacts = NO_FACTS,
-  ): Promise<UnaryRpcs[R]['response']> {
+  ): UnaryRpcs[R]['response'] | Promise<UnaryRpcs[R]['response']> {
     const startedMs = performance.now();
     try {
       const request = decode();
@@ -89,14 +90,36 @@ export class Calls {
       const context: CallContext = { actor: 'anonymous', origin, deadlineMs, eventIds: [] };
       if (deadlineMs <= startedMs) throw deadlineExceeded(context);
       const handlers: Handlers = this.options.handlers;
-      const response = await this.#untilDeadline(handlers[rpc](request, context), context);
+      const response = handlers[rpc](request, context);
+      if (response instanceof Promise) {
+        return this.#untilDeadline(response, context).then(
+          (settled) => {
+            this.#recorder.succeeded(rpc, origin, startedMs);
+            return settled;
+          },
+          (thrown: unknown) => {
+            throw this.#failed(rpc, origin, thrown, startedMs, facts);
+          },
+        );
+      }
       this.#recorder.succeeded(rpc, origin, startedMs);
       return response;
     } catch (thrown) {
-      const error = toInventoryError(thrown);
-      this.#recorder.failed(rpc, origin, { startedMs, requestId: facts.requestId }, error);
-      throw error;
+      throw this.#failed(rpc, origin, thrown, startedMs, facts);
     }
+  }
+
+  /** Counts and logs a failed call, and gives the error as callers may see it. */
+  #failed(
+    rpc: RpcKey,
+    origin: Transport,
+    thrown: unknown,
+    startedMs: number,
+    { requestId }: CallFacts,
+  ): InventoryError {
+    const error = toInventoryError(thrown);
+    this.#recorder.failed(rpc, origin, { startedMs, requestId }, error);
+    return error;
   }
 
   /**
@@ -160,9 +183,7 @@ export class Calls {
 
   /** Counts and logs a call that is refused before it reaches a handler, and gives the error as callers may see it. */
   refuse(rpc: RpcKey, origin: Transport, thrown: unknown, requestId?: string): InventoryError {
-    const error = toInventoryError(thrown);
-    this.#recorder.failed(rpc, origin, { startedMs: performance.now(), requestId }, error);
-    return error;
+    return this.#failed(rpc, origin, thrown, performance.now(), { requestId });
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   sendUnaryData,
 } from '@grpc/grpc-js';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import type { InventoryError } from '../domain/errors.js';
 import {
   ApplyRequest,
   BatchGetRequest,
@@ -143,11 +144,16 @@ function unaryHandler<R extends UnaryRpc>(calls: Calls, rpc: R) {
     callback: sendUnaryData<UnaryRpcs[R]['response']>,
   ): void => {
     const decode = () => decodeRequest(rpc, call.request);
-    // Both ways are taken care of: a rejection that nobody handles would end the process.
-    calls.run(rpc, 'GRPC', decode, { deadlineMs: deadlineOf(call) }).then(
-      (response) => callback(null, response),
-      (error) => callback(toGrpcError(error)),
-    );
+    const answer = (response: UnaryRpcs[R]['response']) => callback(null, response);
+    const fail = (error: InventoryError) => callback(toGrpcError(error));
+    try {
+      const response = calls.run(rpc, 'GRPC', decode, { deadlineMs: deadlineOf(call) });
+      // A rejection that nobody handles would end the process.
+      if (response instanceof Promise) response.then(answer, fail);
+      else answer(response);
+    } catch (error) {
+      fail(error as InventoryError);
+    }
   };
 }
 

@@ -2,7 +2,7 @@ import { InventoryError } from '../domain/errors.js';
 import type { Command } from '../domain/types.js';
 import { quantityOf } from '../domain/types.js';
 import type { Watches } from '../feed/watch.js';
-import { EventStatus, Source } from '../gen/grpc/inventory/v1/inventory.js';
+import { EventStatus } from '../gen/grpc/inventory/v1/inventory.js';
 import type {
   ApplyRequest,
   ApplyResponse,
@@ -23,7 +23,7 @@ import type {
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReadPath } from '../reads/read-path.js';
-import { stockAfter, toEvent, toFreshness, toStock, toWatchResponse } from './messages.js';
+import { stockAfter, toEvent, toFreshness, toGetResponse, toStock, toWatchResponse } from './messages.js';
 import { accepted, nameOf, toOperationResult } from './outcomes.js';
 import { eventTokens, listTokens } from './page-token.js';
 import type { CallContext, Handlers, RpcKey, StreamHandlers } from './rpcs.js';
@@ -50,14 +50,10 @@ export interface HandlerOptions {
 export class InventoryHandlers implements Handlers, StreamHandlers {
   constructor(private readonly options: HandlerOptions) {}
 
-  async get(request: GetRequest, { deadlineMs }: CallContext): Promise<GetResponse> {
+  get(request: GetRequest, { deadlineMs }: CallContext): GetResponse | Promise<GetResponse> {
     const { key, minVersion, strong } = validateGet(request);
-    const { stock, source, cached, maxAgeMs, stale } = await this.options.reads.get(key, minVersion, {
-      strong,
-      deadlineMs,
-    });
-    // The answer that is wanted most; to spread objects into one would cost more than all else here.
-    return { stock: toStock(stock), source: Source[source], cached, maxAgeMs, stale };
+    const answer = this.options.reads.get(key, minVersion, { strong, deadlineMs });
+    return answer instanceof Promise ? answer.then(toGetResponse) : toGetResponse(answer);
   }
 
   async batchGet(request: BatchGetRequest, { deadlineMs }: CallContext): Promise<BatchGetResponse> {
@@ -68,14 +64,14 @@ export class InventoryHandlers implements Handlers, StreamHandlers {
 
   async list(request: ListRequest, { deadlineMs }: CallContext): Promise<ListResponse> {
     const { filter, page, strong } = validateList(request);
-    const answer = await this.options.reads.list(filter, page, { strong, deadlineMs });
+    const answer = await this.options.reads.database.list(filter, page, { strong, deadlineMs });
     const nextPageToken = listTokens.encode(answer.next, filter);
     return { ...toFreshness(answer), stocks: answer.stocks.map(toStock), nextPageToken };
   }
 
   async listEvents(request: ListEventsRequest, { deadlineMs }: CallContext): Promise<ListEventsResponse> {
     const { filter, page, strong } = validateListEvents(request);
-    const answer = await this.options.reads.listEvents(filter, page, { strong, deadlineMs });
+    const answer = await this.options.reads.database.listEvents(filter, page, { strong, deadlineMs });
     const nextPageToken = eventTokens.encode(answer.next, filter);
     return { ...toFreshness(answer), events: answer.events.map(toEvent), nextPageToken };
   }

@@ -6,8 +6,9 @@ import type { Timestamp } from '../gen/grpc/google/protobuf/timestamp.js';
 import { ErrorReason } from '../gen/grpc/inventory/v1/error_reason.js';
 import type { Event, Stock } from '../gen/grpc/inventory/v1/inventory.js';
 import { Effect, EventStatus, OperationType, Origin, Source } from '../gen/grpc/inventory/v1/inventory.js';
-import type { StockChange, WatchResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
-import type { Freshness } from '../reads/source-search.js';
+import type { GetResponse, StockChange, WatchResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
+import type { Freshness } from '../reads/freshness.js';
+import type { StockAnswer } from '../reads/read-path.js';
 
 import type { WatchCursors } from './watch-cursor.js';
 
@@ -28,6 +29,11 @@ export function toStock({ storeId, productId, net, version, createTimeUs, update
     createTime: toTimestamp(createTimeUs),
     updateTime: toTimestamp(updateTimeUs),
   };
+}
+
+/** One stock and how fresh it is. The answer that is wanted most: to spread objects into one would cost more than all else. */
+export function toGetResponse({ stock, source, cached, maxAgeMs, stale }: StockAnswer): GetResponse {
+  return { stock: toStock(stock), source: Source[source], cached, maxAgeMs, stale };
 }
 
 /** The stock as the event left it, so that a replay answers what the first answer said. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { InventoryError } from '../domain/errors.js';
 import type { StockKey } from '../domain/types.js';
-import type { EventCursor, EventFilter } from '../reads/read-path.js';
+import type { EventCursor, EventFilter } from '../reads/database-reads.js';
 import { isValidId } from './field-rules.js';
 import type { ListFilter } from './validate.js';
 

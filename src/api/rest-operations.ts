@@ -53,11 +53,12 @@ const ANY: readonly ErrorReason[] = [
   'INVALID_FIELD',
   'DEADLINE_EXCEEDED',
   'DATABASE_UNAVAILABLE',
+  'QUEUE_FULL',
   'SHUTTING_DOWN',
   'INTERNAL',
 ];
 const ANY_WITH_BODY: readonly ErrorReason[] = [...ANY, 'MALFORMED_MESSAGE', 'MESSAGE_TOO_LARGE'];
-const ANY_CHANGE: readonly ErrorReason[] = [...ANY_WITH_BODY, 'QUEUE_FULL', 'OUTCOME_UNKNOWN'];
+const ANY_CHANGE: readonly ErrorReason[] = [...ANY_WITH_BODY, 'OUTCOME_UNKNOWN'];
 
 function operation({
   rpc,
@@ -151,7 +152,7 @@ export const WATCH = operation({
   querystring: WATCH_QUERY,
   headers: WATCH_HEADERS,
   answer: 'WatchEvent',
-  reasons: [...ANY, 'QUEUE_FULL', 'RESYNC'],
+  reasons: [...ANY, 'RESYNC'],
 });
 
 export const SELL = operation({

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ApplyRequest, SellResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
+import type { ApplyRequest, GetResponse, SellResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
 import { LONG_ANSWERS } from './compression.js';
 import { refuseOtherTypes } from './http-refusal.js';
@@ -40,14 +40,16 @@ export function addRest(app: FastifyInstance, calls: Calls): void {
 }
 
 function addGet(app: FastifyInstance, calls: Calls): void {
-  app.get('/api/v1/inventory', GET, async (request, reply) => {
-    const response = await calls.run('get', 'REST', () => readGet(request.query), {
-      requestId: request.id,
-    });
-    const tag = entityTag(response.stock!.version);
-    reply.header('ETag', tag).header('Cache-Control', REVALIDATE);
-    if (isNamed(tag, request.headers['if-none-match'])) return reply.code(304).send();
-    return getAnswer(response);
+  app.get('/api/v1/inventory', GET, (request, reply) => {
+    const decode = () => readGet(request.query);
+    const response = calls.run('get', 'REST', decode, { requestId: request.id });
+    const answer = (found: GetResponse) => {
+      const tag = entityTag(found.stock!.version);
+      reply.header('ETag', tag).header('Cache-Control', REVALIDATE);
+      if (isNamed(tag, request.headers['if-none-match'])) return reply.code(304).send();
+      return getAnswer(found);
+    };
+    return response instanceof Promise ? response.then(answer) : answer(response);
   });
 }
 
@@ -88,12 +90,12 @@ function addSync(app: FastifyInstance, calls: Calls): void {
       batch = readSync(request.body, request.headers['idempotency-key']);
       return batch;
     };
-    const response = await calls
-      .run('apply', 'REST', decode, { requestId: request.id })
-      .catch((error: unknown) => {
-        throw batch === undefined ? error : inRestNames(error, batch);
-      });
-    return sendSync(reply, batch!, response);
+    try {
+      const response = await calls.run('apply', 'REST', decode, { requestId: request.id });
+      return sendSync(reply, batch!, response);
+    } catch (error) {
+      throw batch === undefined ? error : inRestNames(error, batch);
+    }
   };
   app.post('/api/v1/inventory/sync', { ...SYNC, ...LONG_ANSWERS }, serve);
 }

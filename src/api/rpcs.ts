@@ -70,12 +70,15 @@ export interface StreamedRpcs {
 
 export type StreamedRpc = keyof StreamedRpcs;
 
-/** One handler for each unary RPC; it validates, answers, or throws (anything: the error table has the last word). */
+/**
+ * One handler for each unary RPC; it validates, answers (at once, or later), or throws (anything: the error table has the
+ * last word).
+ */
 export type Handlers = {
   readonly [R in UnaryRpc]: (
     request: UnaryRpcs[R]['request'],
     context: CallContext,
-  ) => Promise<UnaryRpcs[R]['response']>;
+  ) => UnaryRpcs[R]['response'] | Promise<UnaryRpcs[R]['response']>;
 };
 
 /** One for each RPC whose answer is a stream, which ends by itself when the signal is aborted. */

@@ -2,7 +2,10 @@ import { createTestDatabase } from '../dev/test-database.js';
 import { Feed } from '../feed/feed.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
 import { Cluster } from '../postgres/cluster.js';
+import { DatabaseReads } from '../reads/database-reads.js';
+import { LocalCache } from '../reads/local-cache.js';
 import { ReadPath } from '../reads/read-path.js';
+import { StockCaches } from '../reads/stock-caches.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { type Api, startApi } from './start-api.js';
@@ -33,17 +36,22 @@ export async function startTestApi({
   logger,
   watchLimit = 100,
 }: TestApiOptions = {}): Promise<StartedApi> {
-  const database = await createTestDatabase();
+  const servers = await createTestDatabase();
   const cluster = new Cluster({
-    urls: [database.url, database.replicaUrl],
+    urls: [servers.url, servers.replicaUrl],
     limits: POOL_LIMITS,
     writeSettings: LEDGER_SESSION_SETTINGS,
     onError: () => {},
   });
   await cluster.start();
   const metrics = createMetrics();
-  const reads = new ReadPath(cluster, metrics.reads);
-  const feed = new Feed({ cluster, reads, redisUrl: undefined, watchLimit, observer: metrics.feed });
+  const database = new DatabaseReads(cluster, metrics.reads);
+  const caches = new StockCaches(new LocalCache(1_000), undefined);
+  const reads = new ReadPath(database, caches, metrics.reads);
+  const feed = new Feed({
+    ...{ cluster, reads: database, caches, watchLimit },
+    ...{ redisUrl: undefined, observer: metrics.feed },
+  });
   const ledger = new Ledger({
     writes: () => cluster.writes,
     lanes: 2,
@@ -52,7 +60,7 @@ export async function startTestApi({
     batchLimit: 100,
     observer: {
       ...metrics.ledger,
-      batchCommitted: (_commands, _seconds, stocks) => feed.committed(stocks),
+      batchCommitted: (_commands, _seconds, copies) => feed.committed(copies),
       failed: () => {},
     },
   });
@@ -75,14 +83,14 @@ export async function startTestApi({
     metrics,
     health,
     grpcAddress: `127.0.0.1:${api.grpcPort}`,
-    databaseUrl: database.url,
+    databaseUrl: servers.url,
     httpUrl: `http://127.0.0.1:${api.httpPort}`,
     async stop() {
       await api.stop(2_000);
       await ledger.drain();
       await feed.stop();
       await cluster.close();
-      await database.drop();
+      await servers.drop();
     },
   };
 }

@@ -9,7 +9,7 @@ import type {
   RestockRequest,
   SellRequest,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
-import type { EventCursor, EventFilter } from '../reads/read-path.js';
+import type { EventCursor, EventFilter } from '../reads/database-reads.js';
 import {
   checkConsistency,
   checkEnum,

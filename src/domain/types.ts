@@ -33,6 +33,13 @@ export interface StockRow extends StockKey {
   readonly updateTimeUs: number;
 }
 
+/** A stock as a snapshot showed it, at version 0 where it showed none. */
+export interface StockCopy {
+  readonly stock: StockRow;
+  /** The beat in that snapshot: the copy holds every change of the stock that a snapshot with an earlier beat shows. */
+  readonly asOf: bigint;
+}
+
 /** What a caller asks, valid in form. `quantity` is in units: positive, or what was counted (0 too) for COUNT. */
 export interface Command extends StockKey {
   readonly eventId: string;

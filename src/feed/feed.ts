@@ -1,6 +1,7 @@
-import type { StockRow } from '../domain/types.js';
+import type { StockCopy } from '../domain/types.js';
 import type { Cluster } from '../postgres/cluster.js';
-import type { ReadPath } from '../reads/read-path.js';
+import type { DatabaseReads } from '../reads/database-reads.js';
+import type { StockCaches } from '../reads/stock-caches.js';
 import { CatchUp } from './catch-up.js';
 import { FanOut } from './fan-out.js';
 import { type HintObserver, Hints } from './hints.js';
@@ -9,7 +10,9 @@ import { Watches, type WatchObserver } from './watch.js';
 
 export interface FeedOptions {
   readonly cluster: Cluster;
-  readonly reads: ReadPath;
+  readonly reads: DatabaseReads;
+  /** Kept current. */
+  readonly caches: StockCaches;
   /** Through which processes tell each other of commits; undefined where there is none. */
   readonly redisUrl: string | undefined;
   /** Streams at once. */
@@ -22,16 +25,19 @@ export class Feed {
   readonly watches: Watches;
   readonly #tail: Tail;
   readonly #hints: Hints | undefined;
+  readonly #caches: StockCaches;
 
-  constructor({ cluster, reads, redisUrl, watchLimit, observer }: FeedOptions) {
+  constructor({ cluster, reads, caches, redisUrl, watchLimit, observer }: FeedOptions) {
     const tail = new Tail({ feed: () => cluster.feed, beats: cluster.beats, observer });
     const catchUp = new CatchUp(() => cluster.primary?.reads);
     this.#tail = tail;
+    this.#caches = caches;
+    tail.listen(caches);
     this.watches = new Watches({
       ...{ tail, fanOut: new FanOut(tail), catchUp, reads, limit: watchLimit, observer },
     });
     if (redisUrl === undefined) return;
-    this.#hints = new Hints({ redisUrl, heard: () => this.#hurry(), observer });
+    this.#hints = new Hints({ redisUrl, heard: (copies) => this.#heard(copies), observer });
     tail.listen(this.#hints);
   }
 
@@ -46,10 +52,17 @@ export class Feed {
   }
 
   /** This process has committed these stocks. Never waits, never throws. */
-  committed(stocks: readonly StockRow[]): void {
-    if (stocks.length === 0) return;
+  committed(copies: readonly StockCopy[]): void {
+    if (copies.length === 0) return;
+    this.#caches.committed(copies);
+    this.#hints?.publish(copies);
     this.#hurry();
-    this.#hints?.publish(stocks);
+  }
+
+  /** Another process has. */
+  #heard(copies: readonly StockCopy[]): void {
+    this.#caches.heard(copies);
+    this.#hurry();
   }
 
   /** Only who watches is in a hurry: for all else the regular polls are enough, and cost a fifth of those after each commit. */

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
-import type { StockRow } from '../domain/types.js';
-import { createRedis } from '../redis/client.js';
+import type { StockCopy } from '../domain/types.js';
+import { createRedis, type RedisClient } from '../redis/client.js';
 import type { Cursor } from './cursor.js';
 import type { FeedListener, Position } from './tail.js';
 
@@ -12,8 +11,8 @@ export interface HintObserver {
 
 export interface HintsOptions {
   readonly redisUrl: string;
-  /** Another process has committed something. */
-  readonly heard: () => void;
+  /** Another process has committed these. */
+  readonly heard: (copies: readonly StockCopy[]) => void;
   readonly observer: HintObserver;
 }
 
@@ -21,16 +20,16 @@ export interface HintsOptions {
 const channelOf = ({ database, timeline }: Cursor): string => `onhand:hints:${database}:${timeline}`;
 
 /**
- * Tells other processes, through Redis, that something was committed, so that their feeds need not wait for their next poll.
+ * Tells other processes, through Redis, what was committed, so that they need not wait for their feed's next poll.
  * Hints only make it faster: what Redis loses is found by the polls. Nothing waits for it, and nothing fails with it.
  *
  * A message is the sender's id, a space, and the stocks as they were committed, as JSON:
- * `[[storeId, productId, net, version, createTimeUs, updateTimeUs], …]`.
+ * `[[storeId, productId, net, version, createTimeUs, updateTimeUs, asOf], …]`, versions and beats as text.
  */
 export class Hints implements FeedListener {
   readonly #id = randomUUID();
-  readonly #publisher: Redis;
-  readonly #subscriber: Redis;
+  readonly #publisher: RedisClient;
+  readonly #subscriber: RedisClient;
   #channel: string | undefined;
 
   constructor(private readonly options: HintsOptions) {
@@ -38,7 +37,7 @@ export class Hints implements FeedListener {
     this.#publisher = createRedis(options.redisUrl, () => undefined);
     this.#subscriber = createRedis(options.redisUrl, () => undefined);
     this.#subscriber.on('ready', () => this.#subscribe());
-    this.#subscriber.on('message', (_channel: string, message: string) => this.#receive(message));
+    this.#subscriber.on('message', (channel: string, message: string) => this.#receive(channel, message));
   }
 
   advanced(position: Position): void {
@@ -50,10 +49,10 @@ export class Hints implements FeedListener {
   }
 
   /** Tells the others what was committed. Never waits, never throws. */
-  publish(stocks: readonly StockRow[]): void {
+  publish(copies: readonly StockCopy[]): void {
     if (this.#channel === undefined) return;
     const { observer } = this.options;
-    this.#publisher.publish(this.#channel, `${this.#id} ${encode(stocks)}`).then(
+    this.#publisher.publish(this.#channel, `${this.#id} ${encode(copies)}`).then(
       () => observer.hint('sent'),
       () => observer.hint('lost'),
     );
@@ -79,21 +78,36 @@ export class Hints implements FeedListener {
     if (this.#channel !== undefined) this.#subscriber.subscribe(this.#channel).catch(() => undefined);
   }
 
-  #receive(message: string): void {
-    if (message.startsWith(this.#id)) return;
+  /** What still comes from the channel of an older timeline may not have happened. */
+  #receive(channel: string, message: string): void {
+    if (channel !== this.#channel || message.startsWith(this.#id)) return;
+    const copies = decode(message.slice(message.indexOf(' ') + 1));
+    if (copies === undefined) return;
     this.options.observer.hint('received');
-    this.options.heard();
+    this.options.heard(copies);
   }
 }
 
-const encode = (stocks: readonly StockRow[]): string =>
+type Encoded = readonly [string, string, number, string, number, number, string];
+
+const encode = (copies: readonly StockCopy[]): string =>
   JSON.stringify(
-    stocks.map(({ storeId, productId, net, version, createTimeUs, updateTimeUs }) => [
-      storeId,
-      productId,
-      net,
-      String(version),
-      createTimeUs,
-      updateTimeUs,
-    ]),
+    copies.map(({ stock, asOf }): Encoded => {
+      const { storeId, productId, net, version, createTimeUs, updateTimeUs } = stock;
+      return [storeId, productId, net, String(version), createTimeUs, updateTimeUs, String(asOf)];
+    }),
   );
+
+/** Undefined for what no process of ours has sent. */
+function decode(text: string): StockCopy[] | undefined {
+  try {
+    return (JSON.parse(text) as Encoded[]).map(
+      ([storeId, productId, net, version, createTimeUs, updateTimeUs, asOf]) => ({
+        stock: { storeId, productId, net, version: BigInt(version), createTimeUs, updateTimeUs },
+        asOf: BigInt(asOf),
+      }),
+    );
+  } catch {
+    return undefined;
+  }
+}

@@ -1,7 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import { InventoryError } from '../domain/errors.js';
 import type { StockChange, StockKey, StockRow } from '../domain/types.js';
-import type { ReadPath } from '../reads/read-path.js';
+import type { DatabaseReads } from '../reads/database-reads.js';
 import { readSnapshotPage, type StockPage } from '../reads/snapshot-pages.js';
 import { type CatchUp, unavailable } from './catch-up.js';
 import type { Cursor } from './cursor.js';
@@ -32,7 +32,7 @@ export interface WatchesOptions {
   readonly tail: Tail;
   readonly fanOut: FanOut;
   readonly catchUp: CatchUp;
-  readonly reads: ReadPath;
+  readonly reads: DatabaseReads;
   /** Streams at once. */
   readonly limit: number;
   readonly observer: WatchObserver;

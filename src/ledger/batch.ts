@@ -1,7 +1,7 @@
 import { createsStock, isLateCount } from '../domain/decide.js';
 import type { Verdict } from '../domain/judge-submissions.js';
 import { judgeSubmissions, keyOf } from '../domain/judge-submissions.js';
-import type { Outcome, StockKey, StockRow, Submission } from '../domain/types.js';
+import type { Outcome, StockCopy, StockKey, Submission } from '../domain/types.js';
 import type { Locked, LockRequest } from '../postgres/ledger-statements.js';
 import { beginAndLock, findStocks, writeAndCommit } from '../postgres/ledger-statements.js';
 import type { Client, Pool } from '../postgres/pool.js';
@@ -23,7 +23,7 @@ export type BatchOutcomes = readonly (readonly Outcome[] | 'LOCKED')[];
 export interface Committed {
   readonly outcomes: BatchOutcomes;
   /** The stocks that it changed, as it left them. */
-  readonly stocks: readonly StockRow[];
+  readonly stocks: readonly StockCopy[];
 }
 
 /** The transaction failed. */
@@ -74,7 +74,8 @@ export async function runBatch(
     if (tag !== 'COMMIT') throw new NotCommitted(`COMMIT was answered ${tag}`);
     if (warned) throw new NotReplicated('COMMIT was answered with a warning');
     client.release();
-    return { outcomes: judged.outcomes, stocks: judged.verdict.stocks };
+    const { outcomes, verdict, beat: asOf } = judged;
+    return { outcomes, stocks: verdict.stocks.map((stock) => ({ stock, asOf })) };
   } catch (error) {
     // An ERROR, after COMMIT was sent too, is an answer: the transaction is gone. Anything else is none.
     const answered = isTransactionError(error);
@@ -87,6 +88,7 @@ interface Judged {
   readonly verdict: Verdict;
   readonly outcomes: BatchOutcomes;
   readonly nowUs: number;
+  readonly beat: bigint;
 }
 
 async function lockAndJudge(
@@ -107,6 +109,7 @@ async function lockAndJudge(
     verdict,
     outcomes: submissions.map((submission) => (isFree(submission) ? outcomes.next().value! : 'LOCKED')),
     nowUs: locked.nowUs,
+    beat: locked.beat,
   };
 }
 

@@ -1,4 +1,5 @@
 import { InventoryError } from '../domain/errors.js';
+import { hashOfIds } from '../domain/id-hash.js';
 import type { Command, Outcome, Submission } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
 import { Lane } from './lane.js';
@@ -54,7 +55,7 @@ export class Ledger {
    */
   submit(command: Command, deadlineMs: number): Promise<Outcome> {
     const submission: Submission = { commands: [command], mode: 'INDEPENDENT' };
-    const lane = this.#lanes[hash(command.storeId, command.productId) % this.#lanes.length]!;
+    const lane = this.#lanes[hashOfIds(command.storeId, command.productId) % this.#lanes.length]!;
     return this.#run(lane, submission, deadlineMs, ([outcome]) => outcome!);
   }
 
@@ -65,7 +66,7 @@ export class Ledger {
    * @throws InventoryError as `submit`; with OUTCOME_UNKNOWN ask again with the same event ids, all of them.
    */
   submitBatch(batch: Submission, deadlineMs: number): Promise<readonly Outcome[]> {
-    const lane = this.#batchLanes[hash(batch.commands[0]!.storeId) % this.#batchLanes.length]!;
+    const lane = this.#batchLanes[hashOfIds(batch.commands[0]!.storeId) % this.#batchLanes.length]!;
     return this.#run(lane, batch, deadlineMs, (outcomes) => outcomes);
   }
 
@@ -89,13 +90,4 @@ export class Ledger {
       lane.add(new Pending(submission, deadlineMs, waiter));
     });
   }
-}
-
-/** FNV-1a over the ids: cheap, and spreads neighbouring ids. */
-function hash(...ids: readonly string[]): number {
-  let value = 0x811c9dc5;
-  for (const id of ids) {
-    for (let i = 0; i < id.length; i++) value = Math.imul(value ^ id.charCodeAt(i), 0x01000193);
-  }
-  return value >>> 0;
 }

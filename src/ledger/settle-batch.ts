@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StockRow } from '../domain/types.js';
+import type { StockCopy } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
 import { BatchFailure, runBatch } from './batch.js';
@@ -8,7 +8,7 @@ import type { Pending } from './pending.js';
 /** What is told about batches while they run. */
 export interface BatchObserver {
   /** @param stocks those that were changed, as they are now. */
-  batchCommitted(commands: number, seconds: number, stocks: readonly StockRow[]): void;
+  batchCommitted(commands: number, seconds: number, stocks: readonly StockCopy[]): void;
   retried(cause: string): void;
   failed(error: unknown): void;
 }

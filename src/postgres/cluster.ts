@@ -10,6 +10,8 @@ export interface ClusterOptions {
   /** All servers of the cluster; which of them is the primary is found out, and may change. */
   readonly urls: readonly string[];
   readonly limits: PoolLimits;
+  /** Reads of callers that may run at once at each server. Default 32. */
+  readonly readLimit?: number;
   /** Session settings of the pool that writes. */
   readonly writeSettings: Readonly<Record<string, string>>;
   readonly onError: (pool: string, error: unknown) => void;
@@ -27,6 +29,7 @@ const BEAT_LIMIT_MS = 2_000;
 /** A server that answered within this time counts as there. */
 const ANSWERING_MS = 2_000;
 const START_PATIENCE_MS = 3_000;
+const READ_LIMIT = 32;
 /** A standby this many beats behind the newest known one is passed over. */
 const BEATS_BEHIND = 3n;
 
@@ -65,8 +68,8 @@ export class Cluster {
   readonly #looking = new Map<Node, Promise<void>>();
 
   constructor(private readonly options: ClusterOptions) {
-    const { limits, onError } = options;
-    this.nodes = options.urls.map((url) => new Node({ url, limits, onError }));
+    const { limits, readLimit = READ_LIMIT, onError } = options;
+    this.nodes = options.urls.map((url) => new Node({ url, limits, readLimit, onError }));
   }
 
   /** The primary, if one is known and answers. */

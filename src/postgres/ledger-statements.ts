@@ -61,7 +61,11 @@ const READ_COUNTS = {
     FROM unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[]) AS k (store_id, product_id, event_id, time)`,
 };
 
-const READ_CLOCK = { name: 'read_clock', text: 'SELECT clock_timestamp() AS now' };
+/** After the lock: what a snapshot with an earlier beat shows of the locked stocks is in them. */
+const READ_CLOCK = {
+  name: 'read_clock',
+  text: 'SELECT clock_timestamp() AS now, n AS beat FROM heartbeat',
+};
 
 /**
  * Events go in by event id, so that two transactions with the same ids meet in the same order and cannot deadlock. Their
@@ -104,6 +108,8 @@ export interface LockRequest {
 export interface Locked extends Found {
   /** Which stocks there are, locked by us or by others. Only what is locked may be judged. */
   readonly existing: readonly StockKey[];
+  /** In a snapshot from after the lock. */
+  readonly beat: bigint;
 }
 
 /**
@@ -129,12 +135,15 @@ export async function beginAndLock(client: Client, request: LockRequest): Promis
   );
   const [, , locked, found, events, counts, clock] = await Promise.all(answers);
   const stocks = locked.rows.map(toStockRow);
+  const [clockRow] = clock.rows;
+  if (clockRow === undefined) throw new Error('the heartbeat row is missing: run the migrations');
   return {
     stocks,
     existing: found?.rows.map(toStockKey) ?? stocks,
     events: events.rows.map(toPriorEvent),
     counts: counts?.rows.map(toCountFound) ?? [],
-    nowUs: clock.rows[0].now,
+    nowUs: clockRow.now,
+    beat: clockRow.beat,
   };
 }
 

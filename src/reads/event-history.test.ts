@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withConnection } from '../dev/postgres-session.js';
 import type { Command, RecordedEvent } from '../domain/types.js';
 import { EVENTS_LOOKED_AT } from '../postgres/event-statements.js';
-import type { EventCursor, EventFilter } from './read-path.js';
+import type { EventCursor, EventFilter } from './database-reads.js';
 import { byDefault, StartedReads, strongly } from './started-reads.js';
 
 let started: StartedReads;
@@ -33,7 +33,7 @@ async function pagesOf(filter: EventFilter, size: number, options = strongly): P
   const pages: RecordedEvent[][] = [];
   let after: EventCursor | undefined;
   do {
-    const page = await started.reads.listEvents(filter, { after, size }, options());
+    const page = await started.reads.database.listEvents(filter, { after, size }, options());
     expect(page.events.length).toBeLessThanOrEqual(size);
     pages.push(page.events);
     after = page.next;

@@ -3,11 +3,11 @@ import { withConnection } from '../dev/postgres-session.js';
 import type { InventoryError } from '../domain/errors.js';
 import type { StockKey } from '../domain/types.js';
 import type { Cluster } from '../postgres/cluster.js';
-import { ReadPath } from './read-path.js';
+import type { ReadPath } from './read-path.js';
 import {
   byDefault,
-  NO_READ_OBSERVER,
   openTestCluster,
+  readsWithoutCaches,
   StartedReads,
   strongly,
   until,
@@ -17,6 +17,8 @@ const NOWHERE = 'postgresql://postgres@127.0.0.1:1/nowhere';
 
 let started: StartedReads;
 let reads: ReadPath;
+
+const get = async (...question: Parameters<ReadPath['get']>) => await reads.get(...question);
 
 beforeAll(async () => {
   started = await StartedReads.start();
@@ -31,7 +33,7 @@ describe('get', () => {
   test('answers from the replica, with an age that the heartbeat bounds', async () => {
     await started.restock(key, 5);
     await started.untilReplicaAnswers(key);
-    const answer = await reads.get(key, 0n, byDefault());
+    const answer = await get(key, 0n, byDefault());
     expect(answer).toMatchObject({
       source: 'REPLICA',
       cached: false,
@@ -45,9 +47,9 @@ describe('get', () => {
     await started.untilReplicaAnswers(key);
     await started.whileReplicaStands(async () => {
       const version = await started.restock(key, 1);
-      const mine = await reads.get(key, version, byDefault());
+      const mine = await get(key, version, byDefault());
       expect(mine).toMatchObject({ source: 'PRIMARY', stock: { version } });
-      const strong = await reads.get(key, 0n, strongly());
+      const strong = await get(key, 0n, strongly());
       expect(strong).toMatchObject({ source: 'PRIMARY', stock: { version } });
     });
   });
@@ -56,21 +58,21 @@ describe('get', () => {
     await started.whileReplicaStands(async () => {
       const fresh = { storeId: 'STORE_GET', productId: 'JUST_MADE' };
       await started.restock(fresh, 7);
-      expect(await reads.get(fresh, 0n, byDefault())).toMatchObject({ source: 'PRIMARY', stock: { net: 7 } });
+      expect(await get(fresh, 0n, byDefault())).toMatchObject({ source: 'PRIMARY', stock: { net: 7 } });
     });
   });
 
   test('passes over a replica that fell more than three beats behind, and comes back to it', async () => {
     await started.untilReplicaAnswers(key);
     await started.whileReplicaStands(async () => {
-      await until(async () => (await reads.get(key, 0n, byDefault())).source === 'PRIMARY');
+      await until(async () => (await get(key, 0n, byDefault())).source === 'PRIMARY');
     });
     await started.untilReplicaAnswers(key);
   });
 
   test('refuses a version that the primary has not reached, and tells the current one', async () => {
-    const { stock } = await reads.get(key, 0n, strongly());
-    const error = await reads.get(key, stock.version + 1n, byDefault()).catch((e: InventoryError) => e);
+    const { stock } = await get(key, 0n, strongly());
+    const error = await get(key, stock.version + 1n, byDefault()).catch((e: InventoryError) => e);
     expect(error).toMatchObject({
       reason: 'VERSION_NOT_REACHED',
       metadata: { version: String(stock.version) },
@@ -82,7 +84,7 @@ describe('get', () => {
       client.query("INSERT INTO stock (store_id, product_id) VALUES ('STORE_GET', 'PLACEHOLDER')"),
     );
     for (const productId of ['UNKNOWN', 'PLACEHOLDER']) {
-      const error = await reads.get({ storeId: 'STORE_GET', productId }, 0n, byDefault()).catch((e) => e);
+      const error = await get({ storeId: 'STORE_GET', productId }, 0n, byDefault()).catch((e) => e);
       expect(error).toMatchObject({ reason: 'STOCK_NOT_FOUND' });
     }
   });
@@ -100,16 +102,17 @@ describe('without a primary', () => {
   afterAll(() => alone.close());
 
   test('default reads go on from the replica that can be reached, and say that they may be stale', async () => {
-    const answer = await new ReadPath(alone, NO_READ_OBSERVER).get(key, 0n, byDefault());
+    const answer = await readsWithoutCaches(alone).get(key, 0n, byDefault());
     expect(answer).toMatchObject({ source: 'REPLICA', stale: true, stock: { net: 3 } });
     expect(alone.writable).toBe(false);
     expect([...alone.problems]).toMatchObject([['127.0.0.1:1', { code: 'ECONNREFUSED' }]]);
   });
 
   test('what the replica cannot answer truly is unavailable', async () => {
-    const path = new ReadPath(alone, NO_READ_OBSERVER);
-    for (const read of [path.get(key, 0n, strongly()), path.get(key, 99n, byDefault())]) {
-      expect(await read.catch((e) => e)).toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
+    const path = readsWithoutCaches(alone);
+    const reads = [async () => path.get(key, 0n, strongly()), async () => path.get(key, 99n, byDefault())];
+    for (const read of reads) {
+      await expect(read()).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
     }
   });
 });
@@ -136,7 +139,7 @@ describe('several stocks', () => {
       const seen: string[] = [];
       let after: StockKey | undefined;
       do {
-        const page = await reads.list({ storeId }, { after, size }, strongly());
+        const page = await reads.database.list({ storeId }, { after, size }, strongly());
         expect(page.stocks.length).toBeLessThanOrEqual(size);
         seen.push(...page.stocks.map((stock) => stock.productId));
         after = page.next;
@@ -146,8 +149,8 @@ describe('several stocks', () => {
   );
 
   test('list by product spans the stores; by both it is one stock; of the unknown it is empty', async () => {
-    const list = async (filter: Parameters<ReadPath['list']>[0]) =>
-      (await reads.list(filter, { after: undefined, size: 10 }, strongly())).stocks.map(
+    const list = async (filter: Parameters<ReadPath['database']['list']>[0]) =>
+      (await reads.database.list(filter, { after: undefined, size: 10 }, strongly())).stocks.map(
         (stock) => stock.storeId,
       );
     expect(await list({ productId: 'A' })).toEqual([storeId, 'STORE_OTHER']);
@@ -170,27 +173,27 @@ describe('the history of a store', () => {
     await started.restock(key, 1);
     await started.untilReplicaAnswers(key);
     const first = { after: undefined, size: 10 };
-    const answer = await reads.listEvents(whole, first, byDefault());
+    const answer = await reads.database.listEvents(whole, first, byDefault());
     expect(answer).toMatchObject({ source: 'REPLICA', cached: false, stale: false, next: undefined });
     expect(versionsOf(answer)).toEqual([1n]);
-    expect(await reads.listEvents(whole, first, strongly())).toMatchObject({ source: 'PRIMARY' });
+    expect(await reads.database.listEvents(whole, first, strongly())).toMatchObject({ source: 'PRIMARY' });
   });
 
   test('goes on with all that the first page could have shown, though a replica does not have it yet', async () => {
     await started.untilReplicaAnswers(key);
     await started.whileReplicaStands(async () => {
       await started.restock(key, 1);
-      const first = await reads.listEvents(whole, { after: undefined, size: 1 }, strongly());
-      const second = await reads.listEvents(whole, { after: first.next, size: 10 }, byDefault());
+      const first = await reads.database.listEvents(whole, { after: undefined, size: 1 }, strongly());
+      const second = await reads.database.listEvents(whole, { after: first.next, size: 10 }, byDefault());
       expect(versionsOf(second)).toEqual([2n]);
       expect(second).toMatchObject({ source: 'PRIMARY', next: undefined });
     });
   });
 
   test('goes on from the replica once that has it', async () => {
-    const first = await reads.listEvents(whole, { after: undefined, size: 1 }, strongly());
+    const first = await reads.database.listEvents(whole, { after: undefined, size: 1 }, strongly());
     await until(async () => {
-      const second = await reads.listEvents(whole, { after: first.next, size: 10 }, byDefault());
+      const second = await reads.database.listEvents(whole, { after: first.next, size: 10 }, byDefault());
       expect(versionsOf(second)).toEqual([2n]);
       return second.source === 'REPLICA';
     });
@@ -199,13 +202,13 @@ describe('the history of a store', () => {
   test('goes on from the replica without a primary, unless the replica is behind the first page', async () => {
     const alone = await openTestCluster(NOWHERE, [started.database.replicaUrl]);
     try {
-      const path = new ReadPath(alone, NO_READ_OBSERVER);
-      const first = await path.listEvents(whole, { after: undefined, size: 1 }, byDefault());
-      const second = await path.listEvents(whole, { after: first.next, size: 10 }, byDefault());
+      const path = readsWithoutCaches(alone);
+      const first = await path.database.listEvents(whole, { after: undefined, size: 1 }, byDefault());
+      const second = await path.database.listEvents(whole, { after: first.next, size: 10 }, byDefault());
       expect([first, second].flatMap(versionsOf)).toEqual([1n, 2n]);
       expect(second).toMatchObject({ source: 'REPLICA', stale: true });
       const after = { ...first.next!, firstBeat: 10n ** 12n };
-      const error = await path.listEvents(whole, { after, size: 10 }, byDefault()).catch((e) => e);
+      const error = await path.database.listEvents(whole, { after, size: 10 }, byDefault()).catch((e) => e);
       expect(error).toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
     } finally {
       await alone.close();

@@ -1,180 +1,130 @@
 import { InventoryError } from '../domain/errors.js';
-import type { RecordedEvent, StockKey, StockRow } from '../domain/types.js';
-import type { Cluster } from '../postgres/cluster.js';
-import type { EventFilter, EventPosition } from '../postgres/event-statements.js';
-import { listEvents } from '../postgres/event-statements.js';
-import type { Snapshot } from '../postgres/snapshot.js';
-import type { ListFilter, StockSnapshot } from '../postgres/stock-statements.js';
-import { listStocks, readStock, readStocks } from '../postgres/stock-statements.js';
-import type { Freshness, Needs, Read, ReadObserver } from './source-search.js';
-import { SourceSearch } from './source-search.js';
+import type { StockKey, StockRow } from '../domain/types.js';
+import type { DatabaseReads, ReadOptions } from './database-reads.js';
+import { Flights } from './flights.js';
+import { type Freshness, furthestOf, type ReadObserver } from './freshness.js';
+import type { CachedStock, StockCaches } from './stock-caches.js';
+import { nameOf } from './stock-copy.js';
 
-export interface ReadOptions {
-  /** Only the primary will do. */
-  readonly strong: boolean;
-  /** On the clock of performance.now(). */
-  readonly deadlineMs: number;
-}
+/** One stock, and how fresh it is. */
+export type StockAnswer = Freshness & { readonly stock: StockRow };
 
-export interface Page {
-  readonly after: StockKey | undefined;
-  readonly size: number;
-}
+/** Several stocks, and how fresh the least fresh of them is. */
+export type StocksAnswer = Freshness & { readonly stocks: StockRow[]; readonly missing: StockKey[] };
 
-export type { EventFilter };
-
-/** Where a list of events goes on. */
-export interface EventCursor extends EventPosition {
-  /** The beat of the first page's snapshot. */
-  readonly firstBeat: bigint;
-}
-
-/**
- * A snapshot whose beat is this much later than another's holds all that the other held, whichever servers they are
- * from: the second beat after it was made by one who saw the first one, which the other snapshot did not hold.
- */
-const BEATS_TO_INCLUDE = 2n;
-const ANYTHING: Needs<Snapshot> = { complete: () => true, acceptable: () => true };
-
-/** The read side: the nearest source that is fresh enough, the primary where none is. */
+/** Reads of stocks: from this process's memory, else from Redis, else from the database; whose answers fill the caches. */
 export class ReadPath {
-  #turn = 0;
+  readonly #flights = new Flights<StockAnswer>();
 
   constructor(
-    private readonly cluster: Cluster,
+    /** Lists and histories come from there, always. */
+    readonly database: DatabaseReads,
+    private readonly caches: StockCaches,
     private readonly observer: ReadObserver,
   ) {}
 
   /**
-   * One stock, at `minVersion` or later.
+   * One stock, at `minVersion` or later; at once where this process has it in memory.
    *
-   * @throws InventoryError STOCK_NOT_FOUND, VERSION_NOT_REACHED, DATABASE_UNAVAILABLE.
+   * @throws InventoryError STOCK_NOT_FOUND, VERSION_NOT_REACHED, QUEUE_FULL, DATABASE_UNAVAILABLE, as a rejection.
    */
-  async get(
-    key: StockKey,
-    minVersion: bigint,
-    options: ReadOptions,
-  ): Promise<Freshness & { readonly stock: StockRow }> {
-    // A stock that a replica does not know may be one that was just made: as if version 1 had been asked for.
-    const complete = minVersion > 1n ? minVersion : 1n;
-    const versionOf = (snapshot: StockSnapshot) => snapshot.stocks[0]?.version ?? 0n;
-    const needs: Needs<StockSnapshot> = {
-      complete: (snapshot) => versionOf(snapshot) >= complete,
-      acceptable: (snapshot) => versionOf(snapshot) >= minVersion,
-    };
-    const { stocks, source, cached, maxAgeMs, stale } = await this.#read(
-      (from) => readStock(from, key),
-      options,
-      needs,
+  get(key: StockKey, minVersion: bigint, options: ReadOptions): StockAnswer | Promise<StockAnswer> {
+    const local = options.strong ? undefined : this.caches.get(key);
+    if (local === undefined || local.stock.version < minVersion) {
+      return this.#getElsewhere(key, minVersion, options);
+    }
+    this.observer.answered('LOCAL_CACHE');
+    return local;
+  }
+
+  /**
+   * The stocks that exist, in the order asked, and the keys that have none. Repeated keys are answered once. Where they
+   * come from several sources, the answer tells the furthest one and the highest age.
+   *
+   * @throws InventoryError QUEUE_FULL, DATABASE_UNAVAILABLE.
+   */
+  async batchGet(keys: readonly StockKey[], options: ReadOptions): Promise<StocksAnswer> {
+    const startedMs = performance.now();
+    const wanted = new Map(keys.map((key) => [nameOf(key), key]));
+    const cached = options.strong ? [] : await this.#cachedOf([...wanted.values()]);
+    const found = new Map(cached.map(({ stock }) => [nameOf(stock), stock]));
+    const rest = [...wanted].filter(([name]) => !found.has(name)).map(([, key]) => key);
+    const read = rest.length === 0 ? [] : await this.#readStocks(rest, options);
+    for (const { stock } of read) found.set(nameOf(stock), stock);
+    const stocks = [...wanted.keys()].flatMap((name) => found.get(name) ?? []);
+    const missing = stocks
+      .filter(({ version }) => version === 0n)
+      .map(({ storeId, productId }) => ({ storeId, productId }));
+    const waitedMs = performance.now() - startedMs;
+    const freshness = furthestOf([
+      ...cached.map((part) => ({ ...part, maxAgeMs: part.maxAgeMs + waitedMs })),
+      ...read,
+    ]);
+    if (rest.length === 0) this.observer.answered(freshness.source);
+    return { stocks: stocks.filter(({ version }) => version > 0n), missing, ...freshness };
+  }
+
+  async #getElsewhere(key: StockKey, minVersion: bigint, options: ReadOptions): Promise<StockAnswer> {
+    const answer = await this.#search(key, minVersion, options);
+    const { stock, source } = answer;
+    if (answer.cached) this.observer.answered(source);
+    if (stock.version === 0n) throw notFound(key);
+    if (stock.version < minVersion) throw notReached(stock, minVersion);
+    return answer;
+  }
+
+  async #search(key: StockKey, minVersion: bigint, options: ReadOptions): Promise<StockAnswer> {
+    if (options.strong) return await this.#readStock(key, minVersion, options);
+    const shared = await this.caches.getShared(key);
+    if (shared !== undefined && shared.stock.version >= minVersion) return shared;
+    // A version that was asked for is looked for further than others look.
+    if (minVersion > 1n) return await this.#readStock(key, minVersion, options);
+    return await this.#flights.join(nameOf(key), options.deadlineMs, () =>
+      this.#readStock(key, minVersion, options),
     );
-    const stock = stocks[0];
-    if (stock === undefined) {
-      const message = `Store ${key.storeId} has no stock of product ${key.productId}; a restock makes it`;
-      throw new InventoryError('STOCK_NOT_FOUND', message);
+  }
+
+  async #readStock(key: StockKey, minVersion: bigint, options: ReadOptions): Promise<StockAnswer> {
+    try {
+      const { copies, ...freshness } = await this.database.get(key, minVersion, options);
+      this.caches.read(copies);
+      const answer = { stock: copies[0]!.stock, ...freshness };
+      // A replica that has been cut off for long, and no primary.
+      const old = answer.stale && !options.strong ? await this.caches.getOld(key) : undefined;
+      return old !== undefined && old.maxAgeMs < answer.maxAgeMs && old.stock.version >= minVersion
+        ? old
+        : answer;
+    } catch (error) {
+      const old = options.strong ? undefined : await this.caches.getOld(key);
+      if (old === undefined || old.stock.version < minVersion) throw error;
+      return old;
     }
-    if (stock.version < minVersion) {
-      const metadata = { version: String(stock.version) };
-      const message = `The stock is at version ${stock.version}; version ${minVersion} is not reached`;
-      throw new InventoryError('VERSION_NOT_REACHED', message, { metadata });
+  }
+
+  async #readStocks(keys: readonly StockKey[], options: ReadOptions): Promise<StockAnswer[]> {
+    try {
+      const { copies, ...freshness } = await this.database.batchGet(keys, options);
+      this.caches.read(copies);
+      return copies.map(({ stock }) => ({ stock, ...freshness }));
+    } catch (error) {
+      const old = options.strong ? [] : await Promise.all(keys.map((key) => this.caches.getOld(key)));
+      if (old.length === 0 || old.includes(undefined)) throw error;
+      return old as CachedStock[];
     }
-    return { stock, source, cached, maxAgeMs, stale };
   }
 
-  /**
-   * The stocks that exist, in the order asked, and the keys that have none. Repeated keys are answered once.
-   *
-   * @throws InventoryError DATABASE_UNAVAILABLE.
-   */
-  async batchGet(
-    keys: readonly StockKey[],
-    options: ReadOptions,
-  ): Promise<Freshness & { readonly stocks: StockRow[]; readonly missing: StockKey[] }> {
-    const nameOf = (key: StockKey) => `${key.storeId}\0${key.productId}`;
-    const distinct = [...new Map(keys.map((key) => [nameOf(key), key])).entries()];
-    const wanted = distinct.map(([, key]) => key);
-    const needs: Needs<StockSnapshot> = {
-      ...ANYTHING,
-      complete: (snapshot) => snapshot.stocks.length === wanted.length,
-    };
-    const answer = await this.#read((from) => readStocks(from, wanted), options, needs);
-    const found = new Map(answer.stocks.map((stock) => [nameOf(stock), stock]));
-    const { source, cached, maxAgeMs, stale } = answer;
-    const stocks = distinct.flatMap(([name]) => found.get(name) ?? []);
-    const missing = distinct.filter(([name]) => !found.has(name)).map(([, key]) => key);
-    return { stocks, missing, source, cached, maxAgeMs, stale };
+  async #cachedOf(keys: readonly StockKey[]): Promise<CachedStock[]> {
+    const cached = await Promise.all(keys.map((key) => this.caches.get(key) ?? this.caches.getShared(key)));
+    return cached.filter((each) => each !== undefined);
   }
+}
 
-  /**
-   * A page of stocks in key order, and the key to go on after, if there are more.
-   *
-   * @throws InventoryError DATABASE_UNAVAILABLE.
-   */
-  async list(
-    filter: ListFilter,
-    page: Page,
-    options: ReadOptions,
-  ): Promise<Freshness & { readonly stocks: StockRow[]; readonly next: StockKey | undefined }> {
-    const read: Read<StockSnapshot> = (from) => listStocks(from, filter, page.after, page.size + 1);
-    const { stocks, source, cached, maxAgeMs, stale } = await this.#read(read, options, ANYTHING);
-    const shown = stocks.slice(0, page.size);
-    const next = stocks.length > page.size ? shown.at(-1) : undefined;
-    return { stocks: shown, next, source, cached, maxAgeMs, stale };
-  }
+function notFound({ storeId, productId }: StockKey): InventoryError {
+  const message = `Store ${storeId} has no stock of product ${productId}; a restock makes it`;
+  return new InventoryError('STOCK_NOT_FOUND', message);
+}
 
-  /**
-   * A page of a store's history, and where the next one begins, if there is more. With one cursor's pages, no event that
-   * was there before the first page is left out; only while the primary cannot be reached, a page may come from a
-   * replica of which that is not known.
-   *
-   * @throws InventoryError DATABASE_UNAVAILABLE.
-   */
-  async listEvents(
-    filter: EventFilter,
-    page: { readonly after: EventCursor | undefined; readonly size: number },
-    options: ReadOptions,
-  ): Promise<Freshness & { readonly events: RecordedEvent[]; readonly next: EventCursor | undefined }> {
-    const { after, size } = page;
-    const firstBeat = after?.firstBeat ?? 0n;
-    const needs: Needs<Snapshot> = {
-      complete: ({ beat }) => after === undefined || beat >= firstBeat + BEATS_TO_INCLUDE,
-      acceptable: ({ beat }) => beat >= firstBeat,
-    };
-    const answer = await this.#read((from) => listEvents(from, filter, after, size), options, needs);
-    const { events, beat, source, cached, maxAgeMs, stale } = answer;
-    const next = answer.next && { ...answer.next, firstBeat: after?.firstBeat ?? beat };
-    return { events, next, source, cached, maxAgeMs, stale };
-  }
-
-  /**
-   * A page of a snapshot that holds everything that a snapshot of the primary with the beat `sinceBeat` held.
-   *
-   * @throws InventoryError DATABASE_UNAVAILABLE.
-   */
-  async snapshotPage(
-    read: Read<StockSnapshot>,
-    sinceBeat: bigint,
-    deadlineMs: number,
-  ): Promise<{ readonly stocks: StockRow[]; readonly beat: bigint }> {
-    const holds = ({ beat }: Snapshot) => beat >= sinceBeat + BEATS_TO_INCLUDE;
-    return await this.#read(read, { strong: false, deadlineMs }, { complete: holds, acceptable: holds });
-  }
-
-  /** By default the nearest server that is near enough; STRONG, the primary that is one for sure. */
-  async #read<S extends Snapshot>(
-    read: Read<S>,
-    { strong, deadlineMs }: ReadOptions,
-    needs: Needs<S>,
-  ): Promise<S & Freshness> {
-    const { observer } = this;
-    const search = new SourceSearch(this.cluster, read, needs, { deadlineMs, observer });
-    const answer = strong ? await search.onPrimaryForSure() : await search.byDefault(this.#turn++);
-    if (answer !== undefined) {
-      observer.answered(answer.source);
-      return answer;
-    }
-    const message = strong
-      ? 'The primary cannot be reached; try again, or read without STRONG'
-      : 'No database can be reached for this read; try again';
-    throw new InventoryError('DATABASE_UNAVAILABLE', message, { cause: search.lastError, retryDelayMs: 200 });
-  }
+function notReached({ version }: StockRow, minVersion: bigint): InventoryError {
+  const message = `The stock is at version ${version}; version ${minVersion} is not reached`;
+  return new InventoryError('VERSION_NOT_REACHED', message, { metadata: { version: String(version) } });
 }

@@ -5,7 +5,7 @@ import {
   readStocks,
   type StockSnapshot,
 } from '../postgres/stock-statements.js';
-import type { ReadPath } from './read-path.js';
+import type { DatabaseReads } from './database-reads.js';
 import type { Read } from './source-search.js';
 
 /** The stocks of a store, of products, or of products in a store. */
@@ -31,7 +31,7 @@ export const SNAPSHOT_PAGE_SIZE = 500;
  * @throws InventoryError DATABASE_UNAVAILABLE.
  */
 export async function readSnapshotPage(
-  reads: ReadPath,
+  reads: DatabaseReads,
   filter: SnapshotFilter,
   { after, sinceBeat, deadlineMs }: { after: StockKey | undefined; sinceBeat: bigint; deadlineMs: number },
 ): Promise<StockPage> {

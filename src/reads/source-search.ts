@@ -1,19 +1,9 @@
 import type { Cluster } from '../postgres/cluster.js';
 import type { Node } from '../postgres/node.js';
+import { GateFull } from '../postgres/read-gate.js';
 import type { ReadFrom, Snapshot } from '../postgres/snapshot.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
-
-/** Where an answer was read. The caches come before the database; until they stand, nothing answers from them. */
-export type Source = 'LOCAL_CACHE' | 'SHARED_CACHE' | 'REPLICA' | 'PRIMARY';
-
-/** How fresh an answer is: it holds everything committed up to `maxAgeMs` ago. */
-export interface Freshness {
-  readonly source: Source;
-  readonly cached: boolean;
-  readonly maxAgeMs: number;
-  /** It may be older than 5 s, because nothing fresher can be reached. */
-  readonly stale: boolean;
-}
+import { type Freshness, freshnessOf, type ReadObserver } from './freshness.js';
 
 export type Read<S extends Snapshot> = (from: ReadFrom) => Promise<S>;
 
@@ -25,24 +15,16 @@ export interface Needs<S extends Snapshot> {
   readonly acceptable: (snapshot: S) => boolean;
 }
 
-/** What reads tell about themselves. */
-export interface ReadObserver {
-  answered(source: Source): void;
-  /** A server was asked and its answer would not do. */
-  fellBack(node: string, cause: 'FAILED' | 'BEHIND' | 'INCOMPLETE' | 'NOT_PRIMARY'): void;
-}
-
 export interface SearchOptions {
   /** On the clock of performance.now(). */
   readonly deadlineMs: number;
   readonly observer: ReadObserver;
 }
 
-const STALE_AFTER_MS = 5_000;
-/** The age of an answer whose age nobody can tell. */
-const UNKNOWN_AGE_MS = 2 ** 31 - 1;
 /** A server is given this long, and at most half of the time that is left; then the next one is asked. */
 const SERVER_TIMEOUT_MS = 1_000;
+/** So long a read waits at most until fewer run at a server. */
+const GATE_PATIENCE_MS = 500;
 /** Left for the answer's way back. */
 const RESERVE_MS = 20;
 
@@ -146,16 +128,27 @@ export class SourceSearch<S extends Snapshot> {
     const leftMs = this.options.deadlineMs - performance.now() - RESERVE_MS;
     if (leftMs <= 0) return undefined;
     const timeoutMs = patienceMs === Number.POSITIVE_INFINITY ? leftMs : Math.min(patienceMs, leftMs / 2);
+    const untilMs = performance.now() + timeoutMs;
     try {
-      const snapshot = await this.read({ pool: node.reads, timeoutMs });
+      const snapshot = await node.gate.run(Math.min(timeoutMs, GATE_PATIENCE_MS), () =>
+        this.read({ pool: node.reads, timeoutMs: Math.max(untilMs - performance.now(), 1) }),
+      );
       return { ...snapshot, ...this.#freshness(node, snapshot) };
     } catch (error) {
+      if (error instanceof GateFull) {
+        this.#leave(node, error, 'FULL');
+        return undefined;
+      }
       if (node === this.cluster.primary && classifyFailure(error) === 'OTHER') throw error;
-      this.lastError = error;
-      this.options.observer.fellBack(node.name, 'FAILED');
+      this.#leave(node, error, 'FAILED');
       node.rest();
       return undefined;
     }
+  }
+
+  #leave(node: Node, error: unknown, cause: 'FAILED' | 'FULL'): void {
+    this.lastError = error;
+    this.options.observer.fellBack(node.name, cause);
   }
 
   #ageOf(snapshot: Snapshot): number | undefined {
@@ -164,12 +157,7 @@ export class SourceSearch<S extends Snapshot> {
   }
 
   #freshness(node: Node, snapshot: Snapshot): Freshness {
-    const ageMs = this.#ageOf(snapshot) ?? UNKNOWN_AGE_MS;
-    return {
-      source: node === this.cluster.primary ? 'PRIMARY' : 'REPLICA',
-      cached: false,
-      maxAgeMs: Math.min(Math.ceil(ageMs), UNKNOWN_AGE_MS),
-      stale: ageMs > STALE_AFTER_MS,
-    };
+    const source = node === this.cluster.primary ? 'PRIMARY' : 'REPLICA';
+    return freshnessOf(source, this.#ageOf(snapshot) ?? Number.POSITIVE_INFINITY);
   }
 }

@@ -5,7 +5,10 @@ import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
 import type { Command, Outcome, StockKey } from '../domain/types.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
 import { Cluster } from '../postgres/cluster.js';
-import { type ReadOptions, ReadPath } from './read-path.js';
+import { DatabaseReads, type ReadOptions } from './database-reads.js';
+import { LocalCache } from './local-cache.js';
+import { ReadPath } from './read-path.js';
+import { StockCaches } from './stock-caches.js';
 
 const LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
 const NO_OBSERVER = { batchCommitted: () => undefined, retried: () => undefined, failed: () => undefined };
@@ -28,6 +31,14 @@ export async function openTestCluster(primaryUrl: string, replicaUrls: readonly 
   return cluster;
 }
 
+/** For tests: what reads do when no cache has anything. */
+export const readsWithoutCaches = (cluster: Cluster): ReadPath =>
+  new ReadPath(
+    new DatabaseReads(cluster, NO_READ_OBSERVER),
+    new StockCaches(new LocalCache(0), undefined),
+    NO_READ_OBSERVER,
+  );
+
 /** For tests: the read side over a real primary and replica, and a ledger to have something to read. */
 export class StartedReads {
   readonly reads: ReadPath;
@@ -37,7 +48,7 @@ export class StartedReads {
     readonly database: TestDatabase,
     private readonly cluster: Cluster,
   ) {
-    this.reads = new ReadPath(cluster, NO_READ_OBSERVER);
+    this.reads = readsWithoutCaches(cluster);
     const bounds = { lanes: 2, batchLanes: 1, queueLimit: 10_000, batchLimit: 100 };
     this.#ledger = new Ledger({ writes: () => cluster.writes, ...bounds, observer: NO_OBSERVER });
   }

@@ -1,19 +1,59 @@
-import { Redis } from 'ioredis';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { parseRedisUrl } from './redis-url.js';
+
+export type RedisClient = Redis | Cluster;
+
+const retryStrategy = (attempt: number): number => Math.min(100 * attempt, 2_000);
+
+const OPTIONS = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 1,
+  connectTimeout: 500,
+  commandTimeout: 100,
+  keepAlive: 5_000,
+  retryStrategy,
+} satisfies RedisOptions;
 
 /**
  * A connection to Redis that never keeps a caller waiting and never sends a command twice: no offline queue, no resend,
  * every wait bounded. What cannot be had now is an error now; whoever asks goes on without.
+ *
+ * @param url see `parseRedisUrl`.
  */
-export function createRedis(url: string, onError: (error: Error) => void): Redis {
-  const redis = new Redis(url, {
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 1,
-    connectTimeout: 500,
-    commandTimeout: 100,
-    keepAlive: 5_000,
-    retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
-  });
+export function createRedis(url: string, onError: (error: Error) => void): RedisClient {
+  const redis = open(url);
   redis.on('error', onError);
   return redis;
+}
+
+function open(url: string): RedisClient {
+  const address = parseRedisUrl(url);
+  if (address === undefined) throw new Error('not a URL of Redis');
+  if (address.kind === 'SINGLE') return new Redis(address.url, OPTIONS);
+  const { nodes, username, password, tls } = address;
+  const login = {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls ? { tls: {} } : {}),
+  };
+  if (address.kind === 'SENTINEL') {
+    const sentinels = nodes.map((node) => ({ ...node }));
+    return new Redis({
+      ...OPTIONS,
+      ...login,
+      sentinels,
+      name: address.master,
+      enableTLSForSentinelMode: tls,
+      sentinelRetryStrategy: retryStrategy,
+    });
+  }
+  return new Cluster([...nodes], {
+    enableOfflineQueue: false,
+    clusterRetryStrategy: retryStrategy,
+    // What is moved elsewhere is asked there, a few times; a node that hangs is not asked again.
+    maxRedirections: 3,
+    slotsRefreshTimeout: 1_000,
+    redisOptions: { ...OPTIONS, ...login },
+  });
 }

@@ -1,11 +1,10 @@
-import type { Redis } from 'ioredis';
-import { createRedis } from './client.js';
+import { createRedis, type RedisClient } from './client.js';
 
 const PERIOD_MS = 1_000;
 
 /** Whether Redis answers. Nothing depends on it: without Redis the service is slower, never wrong. */
 export class RedisHealth {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #timer: NodeJS.Timeout;
   #up = false;
 

@@ -25,6 +25,10 @@ test('every family is served with what was observed', async () => {
   metrics.database.observePools(() => [['writes', { totalCount: 5, idleCount: 2, waitingCount: 1 }]]);
   metrics.database.observeWritable(() => true);
   metrics.database.observeHeartbeatAge(() => undefined);
+  metrics.caches.shared('hit', 9);
+  metrics.caches.breaker('redis_reads', 'open');
+  metrics.caches.observeEntries(() => 77);
+  metrics.caches.observeReads(() => [{ node: 'db:5432', gate: { running: 3, waiting: 2 } }]);
   metrics.feed.polled(12, 0.003);
   metrics.feed.failed(new Error('no connection'));
   metrics.feed.restarted('FAR_BEHIND');
@@ -49,6 +53,13 @@ test('every family is served with what was observed', async () => {
       'onhand_pool_connections{pool="writes",state="waiting"} 1',
       'onhand_writable 1',
       'onhand_heartbeat_age_seconds Nan',
+      'onhand_shared_cache_copies_total{outcome="hit"} 9',
+      'onhand_breaker_state{breaker="redis_reads"} 2',
+      'onhand_breaker_state{breaker="redis_writes"} 0',
+      'onhand_breaker_openings_total{breaker="redis_reads"} 1',
+      'onhand_local_cache_entries 77',
+      'onhand_database_reads{node="db:5432",state="running"} 3',
+      'onhand_database_reads{node="db:5432",state="waiting"} 2',
       'onhand_feed_poll_seconds_bucket{le="0.005"} 1',
       'onhand_feed_poll_failures_total 1',
       'onhand_feed_changes_total 12',

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type CacheMetrics, cacheMetrics } from './cache-metrics.js';
 import { type FeedMetrics, feedMetrics } from './feed-metrics.js';
 import { FastCounter, FastHistogram } from './request-series.js';
 
@@ -29,7 +30,7 @@ export interface PoolState {
 
 /** What is measured about reads; the read path calls it. */
 export interface ReadMetrics {
-  /** Counts answers by where they were read. */
+  /** Counts reads by where they were done. */
   answered(source: string): void;
   /** Counts servers that were asked and whose answer would not do. */
   fellBack(node: string, cause: string): void;
@@ -65,6 +66,7 @@ export interface Metrics {
   readonly requests: RequestMetrics;
   readonly ledger: LedgerMetrics;
   readonly reads: ReadMetrics;
+  readonly caches: CacheMetrics;
   readonly database: DatabaseMetrics;
   readonly feed: FeedMetrics;
 }
@@ -81,6 +83,7 @@ export function createMetrics(): Metrics {
     requests: requestMetrics(registry),
     ledger: ledgerMetrics(registry),
     reads: readMetrics(registry),
+    caches: cacheMetrics(registry),
     database: databaseMetrics(registry),
     feed: feedMetrics(registry),
   };
@@ -152,7 +155,11 @@ function ledgerMetrics(registry: Registry): LedgerMetrics {
 function readMetrics(registry: Registry): ReadMetrics {
   const registers = [registry];
   const answers = new FastCounter(
-    { name: 'onhand_reads_total', help: 'Answered reads by where they were read', labelNames: ['source'] },
+    {
+      name: 'onhand_reads_total',
+      help: 'Reads by where they were done; a read of the database that several callers wait for counts once',
+      labelNames: ['source'],
+    },
     registry,
   );
   const bySource = new Map<string, () => void>();

@@ -1102,7 +1102,8 @@ export const InventoryService: GenService<{
   /**
    * Reads one stock.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, STOCK_NOT_FOUND, VERSION_NOT_REACHED.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many reads wait for the database), STOCK_NOT_FOUND,
+   * VERSION_NOT_REACHED.
    *
    * @generated from rpc inventory.v1.InventoryService.Get
    */
@@ -1114,7 +1115,7 @@ export const InventoryService: GenService<{
   /**
    * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
    *
-   * Reasons: INVALID_FIELD.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    *
    * @generated from rpc inventory.v1.InventoryService.BatchGet
    */
@@ -1127,7 +1128,7 @@ export const InventoryService: GenService<{
    * Lists the stocks of one store, or of one product over all stores, a page at a time, in the order of their keys.
    * A store or product that nobody knows has an empty list.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    *
    * @generated from rpc inventory.v1.InventoryService.List
    */
@@ -1236,7 +1237,7 @@ export const InventoryService: GenService<{
    * them an end. A page may have fewer events than were asked for, even none, where a filter leaves out most of the
    * history: only an empty `next_page_token` says that there are no more.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    *
    * @generated from rpc inventory.v1.InventoryService.ListEvents
    */
