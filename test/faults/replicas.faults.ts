@@ -7,6 +7,9 @@ import { SERVER_NAMES, type ServerName } from './replicated-servers.js';
 import { Stage } from './stage.js';
 import { type ReadSeen, WatchedStock } from './watched-stock.js';
 
+/** What is in memory is answered from there whatever happens to the servers. */
+const WITHOUT_LOCAL_CACHE = { ONHAND_LOCAL_CACHE_ENTRIES: '0' };
+
 const PATIENCE_MS = 30_000;
 const PRIMARY_AWAY_MS = 60_000;
 const HUNG_MS = 12_000;
@@ -23,7 +26,7 @@ afterEach(() => stage.clear());
 async function putUp() {
   const servers = await stage.replicated('ASYNCHRONOUS');
   const [databaseUrl = '', ...replicaUrls] = servers.urls;
-  const service = await stage.service({ databaseUrl, replicaUrls });
+  const service = await stage.service({ databaseUrl, replicaUrls, environment: WITHOUT_LOCAL_CACHE });
   const callers = new Callers(service.grpcAddress, service.httpUrl);
   stage.keep(callers, async ({ grpc }) => grpc.close());
   const stock = await WatchedStock.start(callers);

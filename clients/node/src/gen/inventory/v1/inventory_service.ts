@@ -2540,7 +2540,8 @@ export const InventoryServiceService = {
   /**
    * Reads one stock.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, STOCK_NOT_FOUND, VERSION_NOT_REACHED.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many reads wait for the database), STOCK_NOT_FOUND,
+   * VERSION_NOT_REACHED.
    */
   get: {
     path: "/inventory.v1.InventoryService/Get" as const,
@@ -2554,7 +2555,7 @@ export const InventoryServiceService = {
   /**
    * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
    *
-   * Reasons: INVALID_FIELD.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    */
   batchGet: {
     path: "/inventory.v1.InventoryService/BatchGet" as const,
@@ -2569,7 +2570,7 @@ export const InventoryServiceService = {
    * Lists the stocks of one store, or of one product over all stores, a page at a time, in the order of their keys.
    * A store or product that nobody knows has an empty list.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    */
   list: {
     path: "/inventory.v1.InventoryService/List" as const,
@@ -2690,7 +2691,7 @@ export const InventoryServiceService = {
    * them an end. A page may have fewer events than were asked for, even none, where a filter leaves out most of the
    * history: only an empty `next_page_token` says that there are no more.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    */
   listEvents: {
     path: "/inventory.v1.InventoryService/ListEvents" as const,
@@ -2707,20 +2708,21 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
   /**
    * Reads one stock.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, STOCK_NOT_FOUND, VERSION_NOT_REACHED.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many reads wait for the database), STOCK_NOT_FOUND,
+   * VERSION_NOT_REACHED.
    */
   get: handleUnaryCall<GetRequest, GetResponse>;
   /**
    * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
    *
-   * Reasons: INVALID_FIELD.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    */
   batchGet: handleUnaryCall<BatchGetRequest, BatchGetResponse>;
   /**
    * Lists the stocks of one store, or of one product over all stores, a page at a time, in the order of their keys.
    * A store or product that nobody knows has an empty list.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    */
   list: handleUnaryCall<ListRequest, ListResponse>;
   /**
@@ -2793,7 +2795,7 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    * them an end. A page may have fewer events than were asked for, even none, where a filter leaves out most of the
    * history: only an empty `next_page_token` says that there are no more.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
 }
@@ -2802,7 +2804,8 @@ export interface InventoryServiceClient extends Client {
   /**
    * Reads one stock.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, STOCK_NOT_FOUND, VERSION_NOT_REACHED.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many reads wait for the database), STOCK_NOT_FOUND,
+   * VERSION_NOT_REACHED.
    */
   get(request: GetRequest, callback: (error: ServiceError | null, response: GetResponse) => void): ClientUnaryCall;
   get(
@@ -2819,7 +2822,7 @@ export interface InventoryServiceClient extends Client {
   /**
    * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
    *
-   * Reasons: INVALID_FIELD.
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    */
   batchGet(
     request: BatchGetRequest,
@@ -2840,7 +2843,7 @@ export interface InventoryServiceClient extends Client {
    * Lists the stocks of one store, or of one product over all stores, a page at a time, in the order of their keys.
    * A store or product that nobody knows has an empty list.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    */
   list(request: ListRequest, callback: (error: ServiceError | null, response: ListResponse) => void): ClientUnaryCall;
   list(
@@ -2970,7 +2973,7 @@ export interface InventoryServiceClient extends Client {
    * them an end. A page may have fewer events than were asked for, even none, where a filter leaves out most of the
    * history: only an empty `next_page_token` says that there are no more.
    *
-   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID.
+   * Reasons, in order of precedence: INVALID_FIELD, PAGE_TOKEN_INVALID, QUEUE_FULL.
    */
   listEvents(
     request: ListEventsRequest,
