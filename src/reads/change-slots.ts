@@ -17,9 +17,16 @@ const BEATS_TO_INCLUDE = 2;
  */
 export class ChangeSlots {
   /** By slot, of its newest change: the beat of the poll that delivered it, its stock and version. */
-  readonly #beats = new Float64Array(SLOTS);
-  readonly #names: (string | undefined)[] = new Array(SLOTS);
-  readonly #versions = new Float64Array(SLOTS);
+  readonly #beats: Float64Array;
+  readonly #names: (string | undefined)[];
+  readonly #versions: Float64Array;
+
+  /** @param count how many there are. */
+  constructor(private readonly count = SLOTS) {
+    this.#beats = new Float64Array(count);
+    this.#names = new Array(count);
+    this.#versions = new Float64Array(count);
+  }
 
   /** Nothing is known of what changed before a snapshot with this beat. */
   reset(beat: bigint): void {
@@ -30,7 +37,7 @@ export class ChangeSlots {
 
   /** A poll with this beat has delivered a change. */
   changed(name: string, version: bigint, beat: bigint): void {
-    const slot = slotOf(name);
+    const slot = this.#slotOf(name);
     this.#beats[slot] = Number(beat);
     this.#names[slot] = name;
     this.#versions[slot] = Number(version);
@@ -38,10 +45,12 @@ export class ChangeSlots {
 
   /** Whether a copy of this stock holds every change that was delivered of it. */
   accepts(name: string, version: bigint, asOf: bigint): boolean {
-    const slot = slotOf(name);
+    const slot = this.#slotOf(name);
     if (Number(asOf) >= this.#beats[slot]! + BEATS_TO_INCLUDE) return true;
     return this.#names[slot] === name && Number(version) >= this.#versions[slot]!;
   }
-}
 
-const slotOf = (name: string): number => hashOfIds(name) % SLOTS;
+  #slotOf(name: string): number {
+    return hashOfIds(name) % this.count;
+  }
+}

@@ -13,13 +13,15 @@ interface Entry {
 /** Copies of stocks in this process: those read of late, kept current by the feed. */
 export class LocalCache implements FeedListener {
   readonly #entries: LRUCache<string, Entry> | undefined;
-  readonly #slots = new ChangeSlots();
   /** Everything committed up to this time, on the clock of performance.now(), has been delivered. */
   #watermarkMs: number | undefined;
   #timeline: bigint | undefined;
 
   /** @param limit stocks that are kept; 0 keeps none. */
-  constructor(limit: number) {
+  constructor(
+    limit: number,
+    private readonly slots = new ChangeSlots(),
+  ) {
     this.#entries = limit === 0 ? undefined : new LRUCache({ max: limit });
   }
 
@@ -42,7 +44,7 @@ export class LocalCache implements FeedListener {
 
   /** Whether this copy holds every change of its stock that the feed has delivered. */
   accepts({ stock, asOf }: StockCopy): boolean {
-    return this.#isOfThisTimeline(asOf) && this.#slots.accepts(nameOf(stock), stock.version, asOf);
+    return this.#isOfThisTimeline(asOf) && this.slots.accepts(nameOf(stock), stock.version, asOf);
   }
 
   /** Takes a copy in, or not. A stock that does not exist is none to keep. */
@@ -51,7 +53,7 @@ export class LocalCache implements FeedListener {
     if (this.#entries === undefined || stock.version === 0n || !this.#isOfThisTimeline(asOf)) return;
     const name = nameOf(stock);
     if (this.#refresh(name, stock)) return;
-    if (this.#slots.accepts(name, stock.version, asOf)) this.#entries.set(name, { stock });
+    if (this.slots.accepts(name, stock.version, asOf)) this.#entries.set(name, { stock });
   }
 
   /** What is in here becomes this copy, if that is newer: it was committed. */
@@ -63,7 +65,7 @@ export class LocalCache implements FeedListener {
     if (position.cursor.timeline !== this.#timeline) this.restarted(position);
     for (const change of changes) {
       const name = nameOf(change);
-      this.#slots.changed(name, change.version, position.beat);
+      this.slots.changed(name, change.version, position.beat);
       this.#change(name, change);
     }
     this.#watermarkMs = position.watermarkMs;
@@ -73,7 +75,7 @@ export class LocalCache implements FeedListener {
     const first = firstBeatOf(timeline);
     this.#timeline = timeline;
     this.#entries?.clear();
-    this.#slots.reset(beat > first ? beat : first);
+    this.slots.reset(beat > first ? beat : first);
     this.#watermarkMs = watermarkMs;
   }
 
