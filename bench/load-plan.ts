@@ -12,8 +12,8 @@ export interface LoadPlan {
   readonly seconds: number;
 }
 
-/** Which stocks the requests name: always the same one, or any of all, each as likely. */
-export type Spread = 'one product' | 'all stocks';
+/** Which stocks the requests name: always the same one, or any of all, each as likely, or a few of them mostly (Zipf). */
+export type Spread = 'one product' | 'all stocks' | 'zipf';
 
 /** What came of it. Every request that was sent has been waited for. */
 export interface LoadResult {

@@ -48,7 +48,11 @@ export async function benchReplicas(
     const [databaseUrl = '', ...replicaUrls] = urls;
     service = await startService({
       ...{ databaseUrl, replicaUrls },
-      environment: { ONHAND_PG_POOL_MAX: '20', ONHAND_PG_POOL_MIN: '5' },
+      // It is the databases that are measured.
+      environment: {
+        ...{ ONHAND_PG_POOL_MAX: '20', ONHAND_PG_POOL_MIN: '5' },
+        ONHAND_LOCAL_CACHE_ENTRIES: '0',
+      },
     });
     return await measure({ service, primaryUrl: databaseUrl, loads, options, progress });
   } finally {

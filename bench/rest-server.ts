@@ -7,32 +7,22 @@ import { named } from '../src/api/json-schemas.js';
 import { ANSWER_SCHEMAS } from '../src/api/rest-schemas.js';
 import type { Watches } from '../src/feed/watch.js';
 import type { Ledger } from '../src/ledger/ledger.js';
-import type { ReadPath } from '../src/reads/read-path.js';
 import { createLogger } from '../src/telemetry/logger.js';
 import { createMetrics } from '../src/telemetry/metrics.js';
+import { memoryReads } from './memory-reads.js';
 
 /**
- * A child of the REST benchmark: our HTTP server over reads that answer from memory, or (argument `empty`) a Fastify
+ * A child of the REST benchmark: our HTTP server over a local cache that holds all stocks, or (argument `empty`) a Fastify
  * route that answers one fixed object through the same schema.
  */
 
 const HOST = '127.0.0.1';
-const TIME_US = 1_780_000_000_123_456;
 
 async function startOnhand(): Promise<number> {
   const metrics = createMetrics();
-  const reads: Pick<ReadPath, 'get'> = {
-    get: async ({ storeId, productId }) => ({
-      stock: { storeId, productId, net: 100, version: 1n, createTimeUs: TIME_US, updateTimeUs: TIME_US },
-      source: 'LOCAL_CACHE',
-      cached: true,
-      maxAgeMs: 12,
-      stale: false,
-    }),
-  };
   const handlers = new InventoryHandlers({
     ledger: {} as Ledger,
-    reads: reads as ReadPath,
+    reads: memoryReads(metrics.reads),
     watches: {} as Watches,
     commandDecided: metrics.ledger.commandDecided,
   });

@@ -13,7 +13,7 @@ export interface RestOptions {
   readonly rounds: number;
 }
 
-/** Reads of one stock over REST, beside a Fastify route that answers one fixed object through the same schema. */
+/** Reads of one stock each, Zipf over 100,000, over REST, beside a Fastify route that answers one fixed object through the same schema. */
 export interface RestResult {
   readonly connections: number;
   readonly onhand: Side;
@@ -88,7 +88,7 @@ export async function benchRest(
 
 async function read(port: number, seconds: number): Promise<LoadResult> {
   const nextPath = () => {
-    const { storeId, productId } = nextStock('all stocks');
+    const { storeId, productId } = nextStock('zipf');
     return `/api/v1/inventory?storeId=${storeId}&productId=${productId}`;
   };
   const result = await runHttpLoad({ port, connections: CONNECTIONS, seconds, nextPath });
