@@ -25,6 +25,8 @@ export async function startRedis(options: {
   dataDir: string;
   port: number;
   logFile?: string;
+  /** Beside those of a cache. */
+  extraArguments?: readonly string[];
   onSpawn?: (pid: number) => void;
 }): Promise<RedisServer> {
   const port = options.port === 0 ? await freePort() : options.port;
@@ -43,7 +45,12 @@ export async function startRedis(options: {
   ];
   const running = spawnServer({
     command: options.program,
-    args: [...network, ...cacheOnly, '--dir', options.dataDir, '--daemonize', 'no'],
+    args: [
+      ...network,
+      ...cacheOnly,
+      ...['--dir', options.dataDir, '--daemonize', 'no'],
+      ...(options.extraArguments ?? []),
+    ],
     logFile,
     env: plainEnvironment(),
     onSpawn: options.onSpawn,
