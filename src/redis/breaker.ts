@@ -9,14 +9,14 @@ export interface BreakerOptions {
 
 const TIMEOUT_MS = 50;
 /** Calls of this long are judged together, from so many on: half of them failed, and it opens. */
-const WINDOW_MS = 1_000;
+const WINDOW_MS = 500;
 const VOLUME_THRESHOLD = 5;
 const OPEN_MS = 1_000;
 /** Else all processes would try at once. */
 const JITTER = 0.25;
 
 /**
- * Stops asking what does not answer: after half a second of failures it fails at once, and tries with one call after about a
+ * Stops asking what does not answer: after a quarter of a second of failures it fails at once, and tries with one call after about a
  * second whether it is back. Whatever rejects counts as a failure, so only what Redis does goes through it.
  */
 export class Breaker {
@@ -29,7 +29,7 @@ export class Breaker {
       errorThresholdPercentage: 50,
       volumeThreshold: VOLUME_THRESHOLD,
       rollingCountTimeout: WINDOW_MS,
-      rollingCountBuckets: 10,
+      rollingCountBuckets: 5,
       rollingPercentilesEnabled: false,
       enableSnapshots: false,
       resetTimeout: openMs(),

@@ -30,6 +30,10 @@ export class OwnRedis {
     this.#server = await startRedis({ program, dataDir, port: Number(new URL(this.url).port) });
   }
 
+  signal(signal: NodeJS.Signals): void {
+    if (this.#server !== undefined) process.kill(this.#server.pid, signal);
+  }
+
   async stop(): Promise<void> {
     await this.#server?.stop();
     rmSync(this.folder, { recursive: true, force: true });
