@@ -26,5 +26,5 @@ export function memoryReads(observer: ReadMetrics): ReadPath {
 
 const now = (): Position => ({
   cursor: { database: 'bench', timeline: TIMELINE, synchronous: false, last: 0n, running: [] },
-  ...{ beat: FIRST_BEAT, watermarkUs: Date.now() * 1000, watermarkMs: performance.now() },
+  ...{ beat: FIRST_BEAT, watermarkUs: Date.now() * 1000, watermarkMs: performance.now(), sentMs: 0 },
 });

@@ -7,6 +7,7 @@ import { named } from '../src/api/json-schemas.js';
 import { ANSWER_SCHEMAS } from '../src/api/rest-schemas.js';
 import type { Watches } from '../src/feed/watch.js';
 import type { Ledger } from '../src/ledger/ledger.js';
+import type { SyncStreams } from '../src/sync/sync-streams.js';
 import { createLogger } from '../src/telemetry/logger.js';
 import { createMetrics } from '../src/telemetry/metrics.js';
 import { memoryReads } from './memory-reads.js';
@@ -24,6 +25,7 @@ async function startOnhand(): Promise<number> {
     ledger: {} as Ledger,
     reads: memoryReads(metrics.reads),
     watches: {} as Watches,
+    syncs: {} as SyncStreams,
     commandDecided: metrics.ledger.commandDecided,
   });
   const logger = createLogger('info');

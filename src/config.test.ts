@@ -66,7 +66,7 @@ test.each(['-1', '1.5', '1e3', ' 5', 'abc', '0x10'])('%p is not a port', (value)
 test('bounds that hang together are checked together', () => {
   expect(problemsOf({ DATABASE_URL, ONHAND_PG_POOL_MIN: '10', ONHAND_PG_POOL_MAX: '8' })).toHaveLength(1);
   expect(problemsOf({ DATABASE_URL, ONHAND_LANES: '30' })).toEqual([
-    'ONHAND_LANES and ONHAND_BATCH_LANES together must not be above ONHAND_PG_POOL_MAX',
+    'ONHAND_LANES, ONHAND_BATCH_LANES and ONHAND_SYNC_LANES together must not be above ONHAND_PG_POOL_MAX',
   ]);
 });
 

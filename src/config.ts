@@ -19,6 +19,7 @@ export interface Config {
   readonly pgPoolLifetimeMs: number;
   readonly lanes: number;
   readonly batchLanes: number;
+  readonly syncLanes: number;
   readonly laneQueueLimit: number;
   readonly laneBatchLimit: number;
   /** Stocks kept in this process's memory; 0 keeps none. */
@@ -82,6 +83,7 @@ export function readConfig(environment: Environment): Config {
     pgPoolLifetimeMs: reader.optional('ONHAND_PG_POOL_LIFETIME_MS', 1_800_000, integer(10_000, 86_400_000)),
     lanes: reader.optional('ONHAND_LANES', 4, integer(1, 64)),
     batchLanes: reader.optional('ONHAND_BATCH_LANES', 2, integer(1, 64)),
+    syncLanes: reader.optional('ONHAND_SYNC_LANES', 2, integer(1, 64)),
     laneQueueLimit: reader.optional('ONHAND_LANE_QUEUE_LIMIT', 10_000, integer(1, 1_000_000)),
     laneBatchLimit: reader.optional('ONHAND_LANE_BATCH_LIMIT', 500, integer(1, 5_000)),
     localCacheEntries: reader.optional('ONHAND_LOCAL_CACHE_ENTRIES', 200_000, integer(0, 10_000_000)),
@@ -91,8 +93,10 @@ export function readConfig(environment: Environment): Config {
   };
   if (config.pgPoolMin > config.pgPoolMax)
     reader.problem('ONHAND_PG_POOL_MIN must not be above ONHAND_PG_POOL_MAX');
-  if (config.lanes + config.batchLanes > config.pgPoolMax)
-    reader.problem('ONHAND_LANES and ONHAND_BATCH_LANES together must not be above ONHAND_PG_POOL_MAX');
+  if (config.lanes + config.batchLanes + config.syncLanes > config.pgPoolMax)
+    reader.problem(
+      'ONHAND_LANES, ONHAND_BATCH_LANES and ONHAND_SYNC_LANES together must not be above ONHAND_PG_POOL_MAX',
+    );
   reader.refuseUnknown();
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   return Object.freeze(config);

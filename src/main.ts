@@ -10,6 +10,7 @@ import { SharedCache } from './reads/shared-cache.js';
 import { StockCaches } from './reads/stock-caches.js';
 import type { BreakerState } from './redis/breaker.js';
 import { RedisHealth } from './redis/health.js';
+import { SyncStreams } from './sync/sync-streams.js';
 import { createLogger, type Logger } from './telemetry/logger.js';
 import { createMetrics, type Metrics } from './telemetry/metrics.js';
 import { startMetricsServer } from './telemetry/metrics-server.js';
@@ -38,6 +39,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     writes: () => cluster.writes,
     lanes: config.lanes,
     batchLanes: config.batchLanes,
+    syncLanes: config.syncLanes,
     queueLimit: config.laneQueueLimit,
     batchLimit: config.laneBatchLimit,
     observer: {
@@ -49,13 +51,19 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
       failed: (error) => logger.warn({ err: error }, 'A batch could not be settled'),
     },
   });
+  const syncs = new SyncStreams({
+    ledger,
+    watches: feed.watches,
+    primary: () => cluster.primary?.reads,
+    observer: metrics.sync,
+  });
   await cluster.start();
   feed.start();
   for (const [server, err] of cluster.problems)
     logger.warn({ server, err }, 'The database server cannot be used');
   if (!cluster.writable) logger.warn('No server takes writes; serving all the same, and looking for one');
   const redis = openRedis(config, logger);
-  observe(metrics, { cluster, ledger, feed, local, redis });
+  observe(metrics, { cluster, ledger, feed, syncs, local, redis });
 
   const { host, grpcPort, httpPort, corsOrigins } = config;
   const health = { ready: () => cluster.answering, writable: () => cluster.writable };
@@ -67,6 +75,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     ledger,
     reads,
     watches: feed.watches,
+    syncs,
     health,
     metrics,
     logger,
@@ -132,11 +141,12 @@ interface Observed {
   readonly cluster: Cluster;
   readonly ledger: Ledger;
   readonly feed: Feed;
+  readonly syncs: SyncStreams;
   readonly local: LocalCache;
   readonly redis: RedisHealth | undefined;
 }
 
-function observe(metrics: Metrics, { cluster, ledger, feed, local, redis }: Observed): void {
+function observe(metrics: Metrics, { cluster, ledger, feed, syncs, local, redis }: Observed): void {
   const { ledger: ledgerMetrics, database } = metrics;
   ledgerMetrics.observeQueueLength(() => ledger.queueLength);
   database.observePools(() => cluster.pools);
@@ -150,6 +160,7 @@ function observe(metrics: Metrics, { cluster, ledger, feed, local, redis }: Obse
   metrics.caches.observeReads(() => cluster.nodes.map(({ name, gate }) => ({ node: name, gate })));
   metrics.feed.observeLag(() => feed.lagSeconds);
   metrics.feed.observeWatches(() => feed.watches.open);
+  metrics.sync.observeStreams(() => syncs.open);
   if (redis !== undefined) database.observeRedis(() => redis.up);
 }
 

@@ -137,6 +137,7 @@ const BROKEN: readonly [constraint: string, row: Columns][] = [
   ['event_log_judged_net_check', { ...anEvent(), judged_net: 1 }],
   ['sync_cursor_epoch_check', { store_id: 'S', epoch: 0, sequence: 0 }],
   ['sync_cursor_sequence_check', { store_id: 'S', epoch: 1, sequence: -1 }],
+  ['sync_cursor_stream_check', { store_id: 'S', epoch: 1, sequence: 0, stream: -1 }],
   ['heartbeat_id_check', { id: false, n: 1, time: NOW }],
 ];
 

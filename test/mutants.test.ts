@@ -28,6 +28,7 @@ interface Row {
 }
 
 const STATEMENTS = 'src/postgres/ledger-statements.js';
+const WRITES = 'src/postgres/ledger-write.js';
 const BATCH = 'src/ledger/batch.js';
 const SETTLE = 'src/ledger/settle-batch.js';
 const PENDING = 'src/ledger/pending.js';
@@ -81,7 +82,7 @@ const rows: readonly Row[] = [
   {
     without: 'failing where an event id is taken',
     mutant: {
-      file: STATEMENTS,
+      file: WRITES,
       replace: [['e.store_id, e.event_id\n', 'e.store_id, e.event_id ON CONFLICT DO NOTHING\n']],
     },
     scenario: oneIdForTwoProducts,
@@ -108,7 +109,7 @@ const rows: readonly Row[] = [
   {
     without: 'waiting for COMMIT before the acknowledgement',
     mutant: {
-      file: STATEMENTS,
+      file: WRITES,
       replace: [
         [
           'await Promise.all([write, commit])',
@@ -122,10 +123,10 @@ const rows: readonly Row[] = [
   {
     without: "looking at the write's failure and at the tag of COMMIT",
     mutant: {
-      file: STATEMENTS,
+      file: WRITES,
       replace: [
         ['Promise.all([write, commit])', 'Promise.all([write?.catch(() => undefined), commit])'],
-        ['tag: committed.command', "tag: 'COMMIT'"],
+        ['return committed.command', "return 'COMMIT'"],
       ],
     },
     scenario: failedWrite,

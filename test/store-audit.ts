@@ -8,7 +8,7 @@ export interface AuditedStock {
   readonly version: number;
   /** Sum of the deltas of its events. */
   readonly deltas: number;
-  /** Accepted events, how many versions they have among them, and the last. */
+  /** Events that changed it, how many versions they have among them, and the last. */
   readonly changes: number;
   readonly versions: number;
   readonly lastVersion: number;
@@ -23,9 +23,9 @@ const AUDIT = `
   FROM (SELECT * FROM stock WHERE store_id = coalesce($1, store_id) AND version > 0) s
   FULL JOIN (
     SELECT store_id, product_id, sum(applied_delta) AS deltas,
-      count(*) FILTER (WHERE status = 'SUCCESS') AS changes,
-      count(DISTINCT version) FILTER (WHERE status = 'SUCCESS') AS versions,
-      max(version) FILTER (WHERE status = 'SUCCESS') AS "lastVersion",
+      count(*) FILTER (WHERE effect IN ('APPLIED', 'OVERSOLD')) AS changes,
+      count(DISTINCT version) FILTER (WHERE effect IN ('APPLIED', 'OVERSOLD')) AS versions,
+      max(version) FILTER (WHERE effect IN ('APPLIED', 'OVERSOLD')) AS "lastVersion",
       count(*) FILTER (WHERE type = 'SALE') AS sales
     FROM event_log WHERE store_id = coalesce($1, store_id) GROUP BY store_id, product_id
   ) e USING (store_id, product_id)
@@ -39,8 +39,9 @@ export async function auditStocks(databaseUrl: string, storeId?: string): Promis
   return rows;
 }
 
-/** Whether the events add up to the stock: its net is their sum, and its version counts the accepted ones, 1, 2, 3 … */
-export const addsUp = ({ net, deltas, version, ...events }: AuditedStock): boolean =>
-  net === deltas &&
-  net >= 0 &&
-  [events.changes, events.versions, events.lastVersion].every((count) => count === version);
+/** Whether the events add up to the stock: its net is their sum, and its version counts those that changed it, 1, 2, 3 … */
+export const sumsUp = ({ net, deltas, version, ...events }: AuditedStock): boolean =>
+  net === deltas && [events.changes, events.versions, events.lastVersion].every((count) => count === version);
+
+/** Whether the events add up, and no more was sold than there was: where no store told of what it had sold already. */
+export const addsUp = (stock: AuditedStock): boolean => sumsUp(stock) && stock.net >= 0;

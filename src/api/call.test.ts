@@ -4,11 +4,12 @@ import type { GetRequest, GetResponse, SellResponse } from '../gen/grpc/inventor
 import { createLogger } from '../telemetry/logger.js';
 import { createMetrics } from '../telemetry/metrics.js';
 import { Calls } from './call.js';
-import { notServedYet } from './handlers.js';
 import type { CallContext, Handlers, StreamHandlers } from './rpcs.js';
 
 const REQUEST: GetRequest = { storeId: 'S', productId: 'P', consistency: 0, minVersion: 0n };
 const RESPONSE: GetResponse = { stock: undefined, source: 4, cached: false, maxAgeMs: 0, stale: false };
+
+const notHere = () => new InventoryError('UNIMPLEMENTED', 'Not here');
 
 /** Calls whose Get and Sell do what the test says. */
 function calls(does: {
@@ -16,7 +17,7 @@ function calls(does: {
   sell?: (context: CallContext) => Promise<SellResponse>;
 }) {
   const none = async (): Promise<never> => {
-    throw notServedYet('apply');
+    throw notHere();
   };
   const handlers: Handlers & StreamHandlers = {
     get: (_request, context) => (does.get ?? none)(context),
@@ -28,7 +29,11 @@ function calls(does: {
     listEvents: none,
     // biome-ignore lint/correctness/useYield: it is refused
     watch: async function* () {
-      throw notServedYet('watch');
+      throw notHere();
+    },
+    // biome-ignore lint/correctness/useYield: it is refused
+    sync: async function* () {
+      throw notHere();
     },
   };
   const metrics = createMetrics();
@@ -130,7 +135,7 @@ describe('a call', () => {
     await get();
     await get();
     await expect(get(0)).rejects.toEqual(reason('DEADLINE_EXCEEDED'));
-    made.refuse('watch', 'CONNECT', notServedYet('watch'));
+    made.refuse('watch', 'CONNECT', notHere());
     const text = await metrics.registry.metrics();
     expect(text).toContain('onhand_requests_total{method="Get",transport="grpc",code="OK",reason=""} 2');
     expect(text).toContain('code="DEADLINE_EXCEEDED",reason="DEADLINE_EXCEEDED"} 1');

@@ -2,7 +2,6 @@ import { connect } from 'node:net';
 import type { Transport as ConnectTransport } from '@connectrpc/connect';
 import { ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
-import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { poll } from '../dev/poll.js';
 import { ErrorInfoSchema } from '../gen/connect/google/rpc/error_details_pb.js';
@@ -87,10 +86,17 @@ describe('clients of the libraries', () => {
     expect(counted).toBe('code="INVALID_ARGUMENT",reason="MALFORMED_MESSAGE"');
   });
 
-  test('Sync, which is not served yet, says so over gRPC', async () => {
-    const code = new Promise((resolve) => {
-      callers.grpc.sync().on('error', (error) => resolve('code' in error ? error.code : error));
-    });
-    expect(await code).toBe(status.UNIMPLEMENTED);
+  test('Sync is served over native gRPC only, and names what else there is', async () => {
+    for (const type of ['application/connect+json', 'application/grpc-web+proto']) {
+      const init = {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body: grpcFrame(0, Buffer.from('{}')),
+      };
+      const response = await fetch(`${started.httpUrl}/inventory.v1.InventoryService/Sync`, init);
+      const text = decodeURIComponent(await response.text());
+      expect(text).toMatch(/"code":"unimplemented"|grpc-status: 12\r/);
+      expect(text).toContain('Apply sends the same operations');
+    }
   });
 });

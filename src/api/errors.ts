@@ -90,10 +90,10 @@ export function malformedMessage(what: string, hint = '', cause?: unknown): Inve
 }
 
 /** The error of a message above the limit. */
-export function messageTooLarge(): InventoryError {
-  const message = `The message is larger than ${UNARY_LIMIT_BYTES} bytes; send less at once`;
+export function messageTooLarge(limitBytes = UNARY_LIMIT_BYTES): InventoryError {
+  const message = `The message is larger than ${limitBytes} bytes; send less at once`;
   return new InventoryError('MESSAGE_TOO_LARGE', message, {
-    metadata: { limit_bytes: String(UNARY_LIMIT_BYTES) },
+    metadata: { limit_bytes: String(limitBytes) },
   });
 }
 

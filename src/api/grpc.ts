@@ -17,18 +17,23 @@ import {
   ListRequest,
   RestockRequest,
   SellRequest,
+  SyncRequest,
+  type SyncResponse,
   WatchRequest,
   type WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
 import { toGrpcError } from './error-details.js';
 import { malformedMessage, messageTooLarge, UNARY_LIMIT_BYTES } from './errors.js';
+import { IncomingMessages } from './grpc-incoming.js';
 import { sendStream } from './grpc-stream.js';
-import { notServedYet } from './handlers.js';
-import type { StreamedRpc, StreamedRpcs, UnaryRpc, UnaryRpcs } from './rpcs.js';
+import type { Incoming, UnaryRpc, UnaryRpcs } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
 
 const MB = 1024 * 1024;
+const SYNC_LIMIT_BYTES = MB;
+/** A store that does not read what it is sent for so long is cut off. */
+const SYNC_PATIENCE_MS = 30_000;
 
 /** Every limit of a connection is named here; grpc-js has none by itself. */
 const SERVER_OPTIONS = {
@@ -75,9 +80,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   return { port, stop: (graceMs) => stop(server, graceMs) };
 }
 
-type Requests = { [R in UnaryRpc]: UnaryRpcs[R]['request'] } & {
-  [R in StreamedRpc]: StreamedRpcs[R]['request'];
-};
+type Requests = { [R in UnaryRpc]: UnaryRpcs[R]['request'] } & { sync: SyncRequest; watch: WatchRequest };
 
 /** What decodes a request. grpc-js gets none of it: what it cannot decode it answers without details. */
 const REQUEST_TYPES: { [R in keyof Requests]: { decode(input: BinaryReader): Requests[R] } } = {
@@ -88,6 +91,7 @@ const REQUEST_TYPES: { [R in keyof Requests]: { decode(input: BinaryReader): Req
   restock: RestockRequest,
   apply: ApplyRequest,
   listEvents: ListEventsRequest,
+  sync: SyncRequest,
   watch: WatchRequest,
 };
 
@@ -97,7 +101,8 @@ const REQUEST_TYPES: { [R in keyof Requests]: { decode(input: BinaryReader): Req
  * @throws InventoryError MESSAGE_TOO_LARGE, MALFORMED_MESSAGE.
  */
 function decodeRequest<R extends keyof Requests>(rpc: R, bytes: Buffer): Requests[R] {
-  if (bytes.length > UNARY_LIMIT_BYTES) throw messageTooLarge();
+  const limitBytes = rpc === 'sync' ? SYNC_LIMIT_BYTES : UNARY_LIMIT_BYTES;
+  if (bytes.length > limitBytes) throw messageTooLarge(limitBytes);
   try {
     checkTags(bytes);
     return REQUEST_TYPES[rpc].decode(new BinaryReader(bytes));
@@ -125,11 +130,11 @@ function rawDefinition() {
 }
 
 function implementation(calls: Calls) {
-  const { watch: _, ...unary } = REQUEST_TYPES;
+  const { sync: _, watch: __, ...unary } = REQUEST_TYPES;
   const handlers = (Object.keys(unary) as UnaryRpc[]).map((rpc) => [rpc, unaryHandler(calls, rpc)] as const);
   return {
     ...Object.fromEntries(handlers),
-    sync: (call: ServerDuplexStream<Buffer, unknown>) => refuseSync(calls, call),
+    sync: (call: ServerDuplexStream<Buffer, SyncResponse>) => serveSync(calls, call),
     watch: (call: ServerWritableStream<Buffer, WatchResponse>) => {
       const decode = () => decodeRequest('watch', call.request);
       const deadlineMs = deadlineOf(call);
@@ -163,8 +168,17 @@ function deadlineOf(call: { getDeadline(): Deadline }): number | undefined {
   return deadline === Number.POSITIVE_INFINITY ? undefined : performance.now() + deadline - Date.now();
 }
 
-function refuseSync(calls: Calls, call: ServerDuplexStream<Buffer, unknown>): void {
-  call.emit('error', toGrpcError(calls.refuse('sync', 'GRPC', notServedYet('sync'))));
+function serveSync(calls: Calls, call: ServerDuplexStream<Buffer, SyncResponse>): void {
+  const incoming = new IncomingMessages(call);
+  const requests: Incoming<SyncRequest> = {
+    async next() {
+      const bytes = await incoming.next();
+      return bytes === undefined ? undefined : decodeRequest('sync', bytes);
+    },
+  };
+  const deadlineMs = deadlineOf(call);
+  const open = (signal: AbortSignal) => calls.stream('sync', 'GRPC', () => requests, { deadlineMs, signal });
+  void sendStream(call, open, SYNC_PATIENCE_MS);
 }
 
 function bind(server: Server, host: string, port: number): Promise<number> {

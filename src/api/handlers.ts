@@ -1,4 +1,3 @@
-import { InventoryError } from '../domain/errors.js';
 import type { Command } from '../domain/types.js';
 import { quantityOf } from '../domain/types.js';
 import type { Watches } from '../feed/watch.js';
@@ -18,16 +17,19 @@ import type {
   RestockResponse,
   SellRequest,
   SellResponse,
+  SyncRequest,
+  SyncResponse,
   WatchRequest,
   WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReadPath } from '../reads/read-path.js';
+import type { SyncStreams } from '../sync/sync-streams.js';
 import { stockAfter, toEvent, toFreshness, toGetResponse, toStock, toWatchResponse } from './messages.js';
 import { accepted, nameOf, toOperationResult } from './outcomes.js';
 import { eventTokens, listTokens } from './page-token.js';
-import type { CallContext, Handlers, RpcKey, StreamHandlers } from './rpcs.js';
-import { RPC_NAMES } from './rpcs.js';
+import type { CallContext, Handlers, Incoming, StreamHandlers } from './rpcs.js';
+import { commandsOf, toSyncResponse } from './sync-messages.js';
 import {
   validateBatchGet,
   validateGet,
@@ -36,12 +38,14 @@ import {
   validateMovement,
 } from './validate.js';
 import { validateApply } from './validate-apply.js';
+import { SyncSource } from './validate-sync.js';
 import { validateWatch } from './validate-watch.js';
 
 export interface HandlerOptions {
   readonly ledger: Ledger;
   readonly reads: ReadPath;
   readonly watches: Watches;
+  readonly syncs: SyncStreams;
   /** Told what became of each command: applied, refused, replayed, stock_not_found, event_id_reused. */
   readonly commandDecided: (type: string, outcome: string) => void;
 }
@@ -97,6 +101,17 @@ export class InventoryHandlers implements Handlers, StreamHandlers {
     return { results, successCount, failureCount: results.length - successCount };
   }
 
+  async *sync(requests: Incoming<SyncRequest>, signal: AbortSignal): AsyncGenerator<SyncResponse> {
+    const source = new SyncSource(requests, { actor: 'anonymous', origin: 'SYNC' });
+    for await (const item of this.options.syncs.stream(source, signal)) {
+      if (item.kind === 'ACK') {
+        for (const [command, outcome] of commandsOf(item))
+          this.options.commandDecided(command.type, nameOf(outcome));
+      }
+      yield toSyncResponse(item, source.cursors);
+    }
+  }
+
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse> {
     const { filter, cursor, cursors } = validateWatch(request);
     for await (const batch of this.options.watches.stream(filter, cursor, signal)) {
@@ -120,12 +135,4 @@ export class InventoryHandlers implements Handlers, StreamHandlers {
       replayed,
     };
   }
-}
-
-/** The answer of RPCs that stand in the contract and come with a later version. */
-export function notServedYet(rpc: RpcKey): InventoryError {
-  return new InventoryError(
-    'UNIMPLEMENTED',
-    `${RPC_NAMES[rpc]} is not served yet; it comes with a later version`,
-  );
 }

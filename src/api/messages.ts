@@ -1,4 +1,4 @@
-import type { PriorEvent, RecordedEvent, StockRow } from '../domain/types.js';
+import type { StockChange as Change, PriorEvent, RecordedEvent, StockRow } from '../domain/types.js';
 import { oversoldOf, quantityOf } from '../domain/types.js';
 import type { DueChange } from '../feed/pending-changes.js';
 import type { WatchBatch } from '../feed/watch.js';
@@ -64,21 +64,26 @@ export function toEvent(event: RecordedEvent): Event {
   };
 }
 
+/** The stock as a change left it, without its `create_time`: a change does not alter it. */
+export function changedStock(change: Change): Stock {
+  const { storeId, productId, netAfter, version, recordedTimeUs } = change;
+  return {
+    storeId,
+    productId,
+    quantity: quantityOf(netAfter),
+    oversold: oversoldOf(netAfter),
+    version,
+    createTime: undefined,
+    updateTime: toTimestamp(recordedTimeUs),
+  };
+}
+
 /** A change as callers see it. */
 function toStockChange({ change, skippedVersions }: DueChange): StockChange {
-  const { storeId, productId, netAfter, version, recordedTimeUs, eventId, requestedDelta, appliedDelta } =
-    change;
-  const recordedTime = toTimestamp(recordedTimeUs);
+  const { eventId, requestedDelta, appliedDelta } = change;
+  const stock = changedStock(change);
   return {
-    stock: {
-      storeId,
-      productId,
-      quantity: quantityOf(netAfter),
-      oversold: oversoldOf(netAfter),
-      version,
-      createTime: undefined,
-      updateTime: recordedTime,
-    },
+    stock,
     eventId,
     type: OperationType[change.type],
     effect: Effect[change.effect],
@@ -87,7 +92,7 @@ function toStockChange({ change, skippedVersions }: DueChange): StockChange {
     actor: change.actor,
     origin: Origin[change.origin],
     occurredTime: toTimestamp(change.occurredTimeUs),
-    recordedTime,
+    recordedTime: stock.updateTime,
     skippedVersions: BigInt(skippedVersions),
   };
 }

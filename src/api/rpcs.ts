@@ -13,6 +13,8 @@ import type {
   RestockResponse,
   SellRequest,
   SellResponse,
+  SyncRequest,
+  SyncResponse,
   WatchRequest,
   WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
@@ -45,7 +47,7 @@ export const RPC_NAMES = {
   sync: 'Sync',
   watch: 'Watch',
   unknown: 'UNKNOWN',
-} as const satisfies Record<UnaryRpc | StreamedRpc | 'sync' | 'unknown', string>;
+} as const satisfies Record<UnaryRpc | StreamedRpc | 'unknown', string>;
 
 export type RpcKey = keyof typeof RPC_NAMES;
 
@@ -63,8 +65,15 @@ export interface CallContext {
   eventIds: readonly string[];
 }
 
+/** Messages that come in one after the other. */
+export interface Incoming<Message> {
+  /** Undefined once the caller has no more, or has gone. @throws InventoryError where the message cannot be decoded. */
+  next(): Promise<Message | undefined>;
+}
+
 /** What goes in and out of each RPC whose answer is a stream. */
 export interface StreamedRpcs {
+  sync: { request: Incoming<SyncRequest>; response: SyncResponse };
   watch: { request: WatchRequest; response: WatchResponse };
 }
 

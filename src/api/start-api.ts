@@ -2,6 +2,7 @@ import type { Server } from '@grpc/grpc-js';
 import type { Watches } from '../feed/watch.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ReadPath } from '../reads/read-path.js';
+import type { SyncStreams } from '../sync/sync-streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { Calls } from './call.js';
@@ -23,6 +24,7 @@ export interface ApiOptions {
   readonly ledger: Ledger;
   readonly reads: ReadPath;
   readonly watches: Watches;
+  readonly syncs: SyncStreams;
   readonly health: Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
@@ -43,9 +45,9 @@ export interface Api {
  * @throws Error with `code` EADDRINUSE and the address in its message where a port is taken; then none is left open.
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { host, grpcPort, httpPort, corsOrigins, ledger, reads, watches, metrics, logger } = options;
+  const { host, grpcPort, httpPort, corsOrigins, ledger, reads, watches, syncs, metrics, logger } = options;
   const { commandDecided } = metrics.ledger;
-  const handlers = new InventoryHandlers({ ledger, reads, watches, commandDecided });
+  const handlers = new InventoryHandlers({ ledger, reads, watches, syncs, commandDecided });
   const calls = new Calls({ handlers, metrics: metrics.requests, logger });
   const readiness = new Readiness(options.health);
   const health = new GrpcHealth(readiness);
@@ -69,6 +71,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
         async stop(graceMs) {
           announceStop();
           calls.drain();
+          syncs.drain();
           watches.drain();
           await Promise.all([grpc.stop(graceMs), http.stop(graceMs)]);
           health.stop();

@@ -6,6 +6,7 @@ import { DatabaseReads } from '../reads/database-reads.js';
 import { LocalCache } from '../reads/local-cache.js';
 import { ReadPath } from '../reads/read-path.js';
 import { StockCaches } from '../reads/stock-caches.js';
+import { SyncStreams } from '../sync/sync-streams.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { type Api, startApi } from './start-api.js';
@@ -29,12 +30,16 @@ export interface TestApiOptions {
   /** Gets the log, from debug on. */
   readonly logger?: Logger;
   readonly watchLimit?: number;
+  /** Of streams of Sync. */
+  readonly heartbeatMs?: number;
+  readonly helloMs?: number;
 }
 
 export async function startTestApi({
   corsOrigins = [],
   logger,
   watchLimit = 100,
+  ...syncTimes
 }: TestApiOptions = {}): Promise<StartedApi> {
   const servers = await createTestDatabase();
   const cluster = new Cluster({
@@ -56,6 +61,7 @@ export async function startTestApi({
     writes: () => cluster.writes,
     lanes: 2,
     batchLanes: 1,
+    syncLanes: 1,
     queueLimit: 1_000,
     batchLimit: 100,
     observer: {
@@ -65,6 +71,10 @@ export async function startTestApi({
     },
   });
   feed.start();
+  const syncs = new SyncStreams({
+    ...{ ledger, watches: feed.watches, observer: metrics.sync, ...syncTimes },
+    primary: () => cluster.primary?.reads,
+  });
   const health = { ready: true, writable: true };
   const api = await startApi({
     host: '127.0.0.1',
@@ -73,6 +83,7 @@ export async function startTestApi({
     ledger,
     reads,
     watches: feed.watches,
+    syncs,
     health: { ready: () => health.ready, writable: () => health.writable },
     metrics,
     corsOrigins,

@@ -28,7 +28,6 @@ const OPERATION_TYPES: Partial<Record<wire.OperationType, OperationType>> = {
 };
 
 const BATCH_MODES: Partial<Record<wire.BatchMode, BatchMode>> = {
-  [wire.BatchMode.UNSPECIFIED]: 'ATOMIC',
   [wire.BatchMode.ATOMIC]: 'ATOMIC',
   [wire.BatchMode.INDEPENDENT]: 'INDEPENDENT',
 };
@@ -42,21 +41,36 @@ export function validateApply(request: ApplyRequest, caller: Caller): Submission
   const violations = new Violations();
   const { storeId, operations } = request;
   checkId(violations, 'Store ID', storeId, 'storeId');
-  const mode = BATCH_MODES[request.mode];
-  if (mode === undefined) violations.add('mode', 'Mode must be ATOMIC, INDEPENDENT or unset');
-  if (operations.length === 0) violations.add('operations', 'Operations are required');
-  if (operations.length > OPERATIONS_LIMIT) {
-    violations.add('operations', 'Operations must not exceed 1,000');
-    violations.throwIfAny();
-  }
+  const mode = checkMode(violations, request.mode, 'ATOMIC');
+  checkOperationCount(violations, operations.length);
+  if (operations.length > OPERATIONS_LIMIT) violations.throwIfAny();
   const commands = operations.map((operation, index) =>
     toCommand(elementOf(violations, 'operations', index), storeId, operation, caller),
   );
   violations.throwIfAny();
-  return { commands, mode: mode! };
+  return { commands, mode };
 }
 
-function toCommand(
+/** Checks how the operations of a batch hang together. */
+export function checkMode(
+  violations: ViolationSink,
+  mode: wire.BatchMode,
+  unspecified: BatchMode,
+): BatchMode {
+  const known = BATCH_MODES[mode];
+  if (known === undefined && mode !== wire.BatchMode.UNSPECIFIED)
+    violations.add('mode', 'Mode must be ATOMIC, INDEPENDENT or unset');
+  return known ?? unspecified;
+}
+
+/** Checks how many operations a batch has. */
+export function checkOperationCount(violations: ViolationSink, count: number): void {
+  if (count === 0) violations.add('operations', 'Operations are required');
+  if (count > OPERATIONS_LIMIT) violations.add('operations', 'Operations must not exceed 1,000');
+}
+
+/** An operation as a command. Without an event id it gets one. */
+export function toCommand(
   violations: ViolationSink,
   storeId: string,
   operation: wire.Operation,

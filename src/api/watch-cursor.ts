@@ -39,20 +39,21 @@ export class WatchCursors {
   /**
    * Where to go on; undefined where no cursor is given.
    *
+   * @param field that it stands in.
    * @throws InventoryError INVALID_FIELD where it is none of ours, or belongs to another filter.
    */
-  decode(text: string): Cursor | undefined {
+  decode(text: string, field = 'cursor'): Cursor | undefined {
     if (text === '') return undefined;
     const cursor = decode(text.slice(DIGEST_LENGTH));
     if (cursor === undefined || text.length > CURSOR_LIMIT)
-      throw invalid('Cursor must be one that this service gave');
+      throw invalid(field, 'Cursor must be one that this service gave');
     if (!text.startsWith(this.#digest))
-      throw invalid('Cursor belongs to another store or other products; watch without a cursor');
+      throw invalid(field, 'Cursor belongs to another store or other products; watch without a cursor');
     return cursor;
   }
 }
 
-const invalid = (description: string) => invalidFields([{ field: 'cursor', description }]);
+const invalid = (field: string, description: string) => invalidFields([{ field, description }]);
 
 function encode({ database, timeline, synchronous, last, running }: Cursor): string {
   const below = running.map((xid) => Number(last - xid));

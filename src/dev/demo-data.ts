@@ -61,6 +61,7 @@ async function restockAll(
     writes: () => pool,
     lanes: LANES,
     batchLanes: 1,
+    syncLanes: 1,
     queueLimit: STORES * PRODUCTS,
     batchLimit: BATCH_LIMIT,
     observer,

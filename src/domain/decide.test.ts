@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type CountHistory, createsStock, decide, fingerprintOf, refuse } from './decide.js';
+import { createsStock, decide, fingerprintOf, refuse, type StockHistory } from './decide.js';
 import { type Command, NET_LIMIT, type PriorEvent, type StockEvent, type StockRow } from './types.js';
 
 const NOW_US = 1_700_000_000_000_000;
@@ -29,7 +29,7 @@ const stock = (net: number, version: bigint): StockRow => ({
 
 interface Circumstances {
   readonly prior?: PriorEvent;
-  readonly history?: CountHistory;
+  readonly history?: StockHistory;
   readonly nowUs?: number;
 }
 
@@ -141,12 +141,12 @@ test('times: occurred is never later than now; effective and recorded are now', 
   });
 });
 
-test('only what adds or counts makes a stock', () => {
-  expect((['SALE', 'WASTE', 'RESTOCK', 'RETURN', 'COUNT'] as const).filter(createsStock)).toEqual([
-    'RESTOCK',
-    'RETURN',
-    'COUNT',
-  ]);
+test('only what adds or counts makes a stock; what a store has done already always does', () => {
+  const types = ['SALE', 'WASTE', 'RESTOCK', 'RETURN', 'COUNT'] as const;
+  const makers = (origin: Command['origin']) =>
+    types.filter((type) => createsStock(command({ type, origin })));
+  expect(makers('GRPC')).toEqual(['RESTOCK', 'RETURN', 'COUNT']);
+  expect(makers('SYNC')).toEqual(types);
 });
 
 describe('a count', () => {

@@ -1,5 +1,14 @@
 import type { ErrorReason } from './errors.js';
-import type { Command, Effect, OperationType, Outcome, PriorEvent, StockEvent, StockRow } from './types.js';
+import type {
+  Command,
+  Effect,
+  LogMessage,
+  OperationType,
+  Outcome,
+  PriorEvent,
+  StockEvent,
+  StockRow,
+} from './types.js';
 import { NET_LIMIT } from './types.js';
 
 /** Which way a type moves a stock; COUNT sets it. */
@@ -8,8 +17,8 @@ const DIRECTION = { SALE: -1, WASTE: -1, RESTOCK: 1, RETURN: 1, COUNT: 0 } as co
   1 | -1 | 0
 >;
 
-/** Whether a command of this type may make the stock that it names. */
-export const createsStock = (type: OperationType): boolean => DIRECTION[type] >= 0;
+/** Whether a command may make the stock that it names. What was sold in the store was there, known to us or not. */
+export const createsStock = ({ type, origin }: Command): boolean => DIRECTION[type] >= 0 || origin === 'SYNC';
 
 /**
  * What a repeat of an event id must have in common with its first use: type, product and quantity. Times and metadata
@@ -19,14 +28,14 @@ export const fingerprintOf = (command: Pick<Command, 'type' | 'quantity' | 'prod
   `${command.type}:${command.quantity}:${command.productId}`;
 
 /** Whether it is a count of the past, on which the stock's history has something to say. */
-export const isLateCount = ({ type, occurredTimeUs }: Command): boolean =>
-  type === 'COUNT' && occurredTimeUs !== undefined;
+export const isLateCount = ({ type, origin, occurredTimeUs }: Command): boolean =>
+  type === 'COUNT' && origin !== 'SYNC' && occurredTimeUs !== undefined;
 
-/** What the stock's history says about one count. */
-export interface CountHistory {
+/** What the stock's history says about one command. */
+export interface StockHistory {
   /** When the newest count of the stock took effect; undefined where it was never counted. */
   readonly lastCountTimeUs: number | undefined;
-  /** The sum of what events that took effect after this count's time changed. */
+  /** For a count: the sum of what events that took effect after its time changed. */
   readonly deltaSince: number;
 }
 
@@ -36,8 +45,10 @@ export interface Ground {
   readonly stock: StockRow | undefined;
   /** The event that already has this command's event id, if any. */
   readonly prior: PriorEvent | undefined;
-  /** For a count of the past. */
-  readonly history: CountHistory | undefined;
+  /** For a count of the past, and for what comes out of a store's log. */
+  readonly history: StockHistory | undefined;
+  /** Which message of its store's log the command came in. */
+  readonly message?: LogMessage | undefined;
   /** The database's clock, read after the lock. */
   readonly nowUs: number;
 }
@@ -54,7 +65,7 @@ export function decide(command: Command, ground: Ground): Decision {
   const { stock, prior, nowUs } = ground;
   if (prior !== undefined) return { outcome: repeat(command, prior, stock) };
   const exists = stock !== undefined && stock.version > 0n;
-  if (!exists && !createsStock(command.type)) return { outcome: { kind: 'STOCK_NOT_FOUND' } };
+  if (!exists && !createsStock(command)) return { outcome: { kind: 'STOCK_NOT_FOUND' } };
 
   const event = eventOf(command, ground, judge(command, ground));
   const createTimeUs = exists ? stock.createTimeUs : nowUs;
@@ -93,24 +104,30 @@ interface Judgement {
   readonly judgedNet?: number | undefined;
 }
 
-/** An online command never takes more than is on hand, and no change leaves the limits. */
+/**
+ * An online command never takes more than is on hand, and no change leaves the limits. What a store has done already is
+ * taken in full, also where more was sold than there was. What took effect before the stock's last count changes nothing:
+ * it was on the shelf, or missing there, when that was counted.
+ */
 function judge(command: Command, ground: Ground): Judgement {
+  const { stock, history, nowUs } = ground;
+  const lastCountTimeUs = history?.lastCountTimeUs ?? Number.NEGATIVE_INFINITY;
+  if (effectiveTimeOf(command, nowUs) < lastCountTimeUs) return { effect: 'ABSORBED', delta: 0 };
   if (command.type === 'COUNT') return judgeCount(command, ground);
-  const net = ground.stock?.net ?? 0;
+  const net = stock?.net ?? 0;
   const delta = DIRECTION[command.type] * command.quantity;
-  if (delta < 0 && net + delta < 0) return { effect: 'REFUSED', delta: 0, reason: 'INSUFFICIENT_STOCK' };
-  return withinLimit(net, delta, 'APPLIED');
+  const beyond = delta < 0 && net + delta < 0;
+  if (beyond && command.origin !== 'SYNC')
+    return { effect: 'REFUSED', delta: 0, reason: 'INSUFFICIENT_STOCK' };
+  return withinLimit(net, delta, beyond ? 'OVERSOLD' : 'APPLIED');
 }
 
 /**
- * A count says what stood on the shelf at its time; what happened since then is kept. One that is older than the stock's
- * last count changes nothing: the later one has already said better. Where more was sold since than was counted, the
- * stock is oversold, and the count is what finds it out.
+ * A count says what stood on the shelf at its time; what happened since then is kept. Where more was sold since than was
+ * counted, the stock is oversold, and the count is what finds it out.
  */
-function judgeCount(command: Command, { stock, history, nowUs }: Ground): Judgement {
+function judgeCount(command: Command, { stock, history }: Ground): Judgement {
   const net = stock?.net ?? 0;
-  const lastCountTimeUs = history?.lastCountTimeUs ?? Number.NEGATIVE_INFINITY;
-  if (effectiveTimeOf(command, nowUs) < lastCountTimeUs) return { effect: 'ABSORBED', delta: 0 };
   const netAfter = command.quantity + (history?.deltaSince ?? 0);
   return withinLimit(net, netAfter - net, netAfter < 0 ? 'OVERSOLD' : 'APPLIED');
 }
@@ -121,13 +138,15 @@ function withinLimit(net: number, delta: number, effect: Effect): Judgement {
 }
 
 /**
- * When a command takes effect in its stock's history: what moves stock when it is decided, whatever the caller's clock
- * says; a count when it was counted.
+ * When a command takes effect in its stock's history. Online: what moves stock when it is decided, whatever the caller's
+ * clock says; a count when it was counted. What comes out of a store's log, when its place there says.
  */
-export const effectiveTimeOf = (command: Command, nowUs: number): number =>
-  command.type === 'COUNT' ? Math.min(command.occurredTimeUs ?? nowUs, nowUs) : nowUs;
+export function effectiveTimeOf({ type, occurredTimeUs, effectiveTimeUs }: Command, nowUs: number): number {
+  if (effectiveTimeUs !== undefined) return effectiveTimeUs;
+  return type === 'COUNT' ? Math.min(occurredTimeUs ?? nowUs, nowUs) : nowUs;
+}
 
-function eventOf(command: Command, { stock, nowUs }: Ground, judgement: Judgement): StockEvent {
+function eventOf(command: Command, { stock, message, nowUs }: Ground, judgement: Judgement): StockEvent {
   const { effect, delta, reason, judgedNet } = judgement;
   const netBefore = stock?.net ?? 0;
   const version = stock?.version ?? 0n;
@@ -154,5 +173,7 @@ function eventOf(command: Command, { stock, nowUs }: Ground, judgement: Judgemen
     metadata: command.metadata,
     operationReason: command.operationReason,
     fingerprint: fingerprintOf(command),
+    syncEpoch: message?.epoch ?? 0n,
+    syncSequence: message?.sequence ?? 0n,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Found, judgeSubmissions } from './judge-submissions.js';
+import { type Found, judgeSubmissions, type Verdict } from './judge-submissions.js';
 import type { BatchMode, Command, Outcome, StockRow } from './types.js';
 
 const NOW_US = 1_700_000_000_000_000;
@@ -35,11 +35,21 @@ const stock = (productId: string, net: number): StockRow => ({
   updateTimeUs: 2,
 });
 
-const found = (...stocks: StockRow[]): Found => ({ stocks, events: [], counts: [], nowUs: NOW_US });
+const found = (...stocks: StockRow[]): Found => ({
+  stocks,
+  events: [],
+  counts: [],
+  lastCounts: [],
+  otherIds: new Map(),
+  nowUs: NOW_US,
+});
+
+/** What came of submissions none of which was refused whole. */
+const taken = (verdict: Verdict) => verdict.outcomes as readonly (readonly Outcome[])[];
 
 const judge = (mode: BatchMode, commands: Command[], on: Found) => {
   const verdict = judgeSubmissions([{ commands, mode }], on);
-  return { ...verdict, outcomes: verdict.outcomes[0]! };
+  return { ...verdict, outcomes: taken(verdict)[0]! };
 };
 
 /** `+` for what took effect, else why not; `=` behind it for a replay. */
@@ -153,7 +163,7 @@ describe('ATOMIC', () => {
   });
 
   test('submissions of one transaction see those before them, and nothing of a refused one', () => {
-    const { outcomes } = judgeSubmissions(
+    const verdict = judgeSubmissions(
       [
         { mode: 'ATOMIC', commands: [command('SALE', 'A', 4), command('SALE', 'A', 9)] },
         { mode: 'ATOMIC', commands: [command('SALE', 'A', 4), command('SALE', 'A', 4)] },
@@ -161,7 +171,7 @@ describe('ATOMIC', () => {
       ],
       found(stock('A', 8)),
     );
-    expect(outcomes.map(inShort)).toEqual([
+    expect(taken(verdict).map(inShort)).toEqual([
       ['BATCH_REFUSED', 'INSUFFICIENT_STOCK'],
       ['+', '+'],
       ['INSUFFICIENT_STOCK'],

@@ -50,8 +50,11 @@ export interface Command extends StockKey {
   /** Why, in the caller's words. */
   readonly operationReason: string | undefined;
   readonly actor: string;
+  /** SYNC: it has happened already, in the store. */
   readonly origin: Origin;
   readonly metadata: Readonly<Record<string, string>>;
+  /** When it takes effect, where its place in the store's log says so; undefined where that follows from its type. */
+  readonly effectiveTimeUs?: number;
 }
 
 /** How the commands of one submission hang together: all or none, or each by itself. */
@@ -61,6 +64,33 @@ export type BatchMode = 'ATOMIC' | 'INDEPENDENT';
 export interface Submission {
   readonly commands: readonly Command[];
   readonly mode: BatchMode;
+  /** Where they are a message of a store's own log: all of SYNC, all of that store. */
+  readonly message?: LogMessage;
+}
+
+/**
+ * A store keeps a log of what it did and sends it as messages, 1, 2, 3 … in each epoch. A new epoch begins where the store
+ * lost a part of its log. Of several streams of one store the newest counts, by the number that its hello was given.
+ */
+export interface LogMessage {
+  readonly storeId: string;
+  readonly stream: bigint;
+  readonly epoch: bigint;
+  readonly sequence: bigint;
+  /** Some of its operations are not valid, and not among the commands. */
+  readonly incomplete: boolean;
+}
+
+/** How far a store's log has been taken in. */
+export interface LogCursor {
+  readonly storeId: string;
+  readonly epoch: bigint;
+  /** The last message; 0 before the first one. */
+  readonly sequence: bigint;
+  /** The newest stream. */
+  readonly stream: bigint;
+  /** Of the last operation of the epoch; undefined before the first one. */
+  readonly lastEffectiveTimeUs: number | undefined;
 }
 
 /** What happened. `appliedDelta` is the change of net: over a stock's events its sum is net, always. */
@@ -88,14 +118,13 @@ export interface StockEvent extends StockKey {
   readonly metadata: Readonly<Record<string, string>>;
   readonly operationReason: string | undefined;
   readonly fingerprint: string;
-}
-
-/** An event as it stands in the log. */
-export interface RecordedEvent extends Omit<StockEvent, 'fingerprint' | 'judgedNet'> {
   /** Which message of the store's own log it came in; 0 where it did not come through Sync. */
   readonly syncEpoch: bigint;
   readonly syncSequence: bigint;
 }
+
+/** An event as it stands in the log. */
+export type RecordedEvent = Omit<StockEvent, 'fingerprint' | 'judgedNet'>;
 
 /** What an event that changed its stock tells those who follow the stock. Its version is the one before and one. */
 export type StockChange = Pick<
@@ -113,6 +142,8 @@ export type StockChange = Pick<
   | 'recordedTimeUs'
   | 'actor'
   | 'origin'
+  | 'syncEpoch'
+  | 'syncSequence'
 >;
 
 /** What an event needs to be recognised and its outcome given again. */
@@ -130,6 +161,7 @@ export type PriorEvent = Pick<
   | 'judgedNet'
   | 'version'
   | 'recordedTimeUs'
+  | 'origin'
   | 'fingerprint'
 >;
 

@@ -2,7 +2,7 @@ import type { InventoryError } from '../domain/errors.js';
 import type { StockChange } from '../domain/types.js';
 import type { FeedListener, Position, Tail } from './tail.js';
 import { WatcherIndex, type WatchFilter } from './watch-filter.js';
-import { resync, Watcher } from './watcher.js';
+import { resync, Watcher, type WatcherOptions } from './watcher.js';
 
 const TICK_MS = 1_000;
 
@@ -24,9 +24,9 @@ export class FanOut implements FeedListener {
    *
    * @throws InventoryError where all watchers were ended.
    */
-  add(filter: WatchFilter, position: Position): Watcher {
+  add(filter: WatchFilter, position: Position, options?: WatcherOptions): Watcher {
     if (this.#end !== undefined) throw this.#end;
-    const watcher = new Watcher(filter, position, () => this.tail.position ?? position);
+    const watcher = new Watcher(filter, position, () => this.tail.position ?? position, options);
     this.#watchers.add(watcher);
     this.#index.add(filter, watcher);
     return watcher;

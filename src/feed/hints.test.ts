@@ -17,7 +17,7 @@ const COPY: StockCopy = {
 
 const at = (database: string, timeline: bigint): Position => ({
   cursor: { database, timeline, synchronous: false, last: 0n, running: [] },
-  ...{ beat: 1n, watermarkUs: 0, watermarkMs: 0 },
+  ...{ beat: 1n, watermarkUs: 0, watermarkMs: 0, sentMs: 0 },
 });
 
 /** A process as far as hints go. */

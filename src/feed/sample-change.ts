@@ -4,5 +4,5 @@ import type { StockChange } from '../domain/types.js';
 export const changeOf = (productId: string, version: number, actor = 'a'): StockChange => ({
   ...{ storeId: 'S', productId, version: BigInt(version), actor, eventId: '' },
   ...{ type: 'RESTOCK', effect: 'APPLIED', origin: 'GRPC', requestedDelta: 1, appliedDelta: 1, netAfter: 1 },
-  ...{ occurredTimeUs: 0, recordedTimeUs: 0 },
+  ...{ occurredTimeUs: 0, recordedTimeUs: 0, syncEpoch: 0n, syncSequence: 0n },
 });

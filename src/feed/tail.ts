@@ -13,6 +13,8 @@ export interface Position {
   readonly watermarkUs: number;
   /** The same on this process's own clock, performance.now(); undefined where the primary's clock was set back. */
   readonly watermarkMs: number | undefined;
+  /** When the last poll was sent, by performance.now(): what was acknowledged to this process before is in it. */
+  readonly sentMs: number;
 }
 
 /** Who follows the feed. A listener must not throw. */
@@ -191,7 +193,7 @@ export class Tail {
     this.options.beats.sawClock(cursor.timeline, { sentMs, nowUs });
     const ageUs = nowUs - beatTimeUs;
     const watermarkMs = ageUs < 0 ? undefined : sentMs - ageUs / 1000;
-    this.#position = { cursor, beat, watermarkUs: beatTimeUs, watermarkMs };
+    this.#position = { cursor, beat, watermarkUs: beatTimeUs, watermarkMs, sentMs };
     return this.#position;
   }
 }

@@ -9,10 +9,12 @@ import type { FanOut } from './fan-out.js';
 import type { DueChange } from './pending-changes.js';
 import type { Position, Tail } from './tail.js';
 import type { WatchFilter } from './watch-filter.js';
-import { BATCH_LIMIT, type Mark, type Watcher } from './watcher.js';
+import { BATCH_LIMIT, type Mark, type Watcher, type WatcherOptions } from './watcher.js';
 
 /** What is sent at once. */
 export interface WatchBatch {
+  /** CATCH_UP: changes up to a later place than the mark, by stock and version; a batch without any ends them. */
+  readonly phase: 'SNAPSHOT' | 'CATCH_UP' | 'LIVE';
   /** A part of the snapshot. */
   readonly stocks: readonly StockRow[];
   readonly changes: readonly DueChange[];
@@ -57,25 +59,22 @@ export class Watches {
   }
 
   /**
-   * Streams the stocks of a filter as they are, and then their changes; or, from a cursor on, the changes only. Ends when
-   * `signal` is aborted.
+   * Streams the stocks of a filter as they are, and then their changes; or, from a cursor or from now on, the changes only.
+   * Ends when `signal` is aborted.
    *
    * @throws InventoryError QUEUE_FULL, RESYNC, DATABASE_UNAVAILABLE, SHUTTING_DOWN.
    */
   async *stream(
     filter: WatchFilter,
-    cursor: Cursor | undefined,
+    from: Cursor | 'NOW' | undefined,
     signal: AbortSignal,
+    taking: WatcherOptions = {},
   ): AsyncGenerator<WatchBatch> {
-    if (this.#draining) throw shuttingDown();
-    if (this.#open >= this.options.limit) {
-      const message = `${this.#open} streams watch through this process already; try again, or another process`;
-      throw new InventoryError('QUEUE_FULL', message, { retryDelayMs: BUSY_RETRY_MS });
-    }
+    this.throwIfClosed();
     this.#open++;
-    const stream = new WatchStream({ ...this.options, inTurn: this.#inTurn }, filter, signal);
+    const stream = new WatchStream({ ...this.options, inTurn: this.#inTurn, taking }, filter, signal);
     try {
-      for await (const batch of stream.run(cursor)) {
+      for await (const batch of stream.run(from)) {
         this.#count(batch);
         yield batch;
       }
@@ -85,6 +84,15 @@ export class Watches {
     } finally {
       stream.close();
       this.#open--;
+    }
+  }
+
+  /** @throws InventoryError QUEUE_FULL, SHUTTING_DOWN, where no more streams are taken now. */
+  throwIfClosed(): void {
+    if (this.#draining) throw shuttingDown();
+    if (this.#open >= this.options.limit) {
+      const message = `${this.#open} streams watch through this process already; try again, or another process`;
+      throw new InventoryError('QUEUE_FULL', message, { retryDelayMs: BUSY_RETRY_MS });
     }
   }
 
@@ -105,7 +113,10 @@ class WatchStream {
   #watcher: Watcher | undefined;
 
   constructor(
-    private readonly options: WatchesOptions & { readonly inTurn: LimitFunction },
+    private readonly options: WatchesOptions & {
+      readonly inTurn: LimitFunction;
+      readonly taking: WatcherOptions;
+    },
     private readonly filter: WatchFilter,
     private readonly signal: AbortSignal,
   ) {
@@ -116,13 +127,26 @@ class WatchStream {
     if (this.#watcher !== undefined) this.options.fanOut.remove(this.#watcher);
   }
 
-  async *run(cursor: Cursor | undefined): AsyncGenerator<WatchBatch> {
+  async *run(from: Cursor | 'NOW' | undefined): AsyncGenerator<WatchBatch> {
     try {
-      const watcher = cursor === undefined ? yield* this.#snapshot() : yield* this.#catchUp(cursor);
-      for (;;) yield { stocks: [], snapshotComplete: false, ...(await watcher.next()) };
+      const watcher = yield* this.#begin(from);
+      for (;;) yield { phase: 'LIVE', stocks: [], snapshotComplete: false, ...(await watcher.next()) };
     } catch (error) {
       if (!this.signal.aborted) throw error;
     }
+  }
+
+  #begin(from: Cursor | 'NOW' | undefined): AsyncGenerator<WatchBatch, Watcher> {
+    if (from === undefined) return this.#snapshot();
+    return from === 'NOW' ? this.#now() : this.#catchUp(from);
+  }
+
+  /** What was committed before this call is left out. */
+  async *#now(): AsyncGenerator<WatchBatch, Watcher> {
+    const position = await this.#freshPosition();
+    const watcher = this.#watch(position);
+    yield { phase: 'CATCH_UP', stocks: [], changes: [], mark: position, snapshotComplete: false };
+    return watcher;
   }
 
   /** Watches first and reads then, so that nothing falls between the two. */
@@ -134,11 +158,17 @@ class WatchStream {
       const page = await this.options.inTurn(() => this.#readPage(watcher, after));
       watcher.throwIfEnded();
       const mark = watcher.endPage(page);
-      yield { stocks: page.stocks, changes: [], mark, snapshotComplete: mark !== undefined };
+      yield {
+        phase: 'SNAPSHOT',
+        stocks: page.stocks,
+        changes: [],
+        mark,
+        snapshotComplete: mark !== undefined,
+      };
       if (page.end === undefined) return watcher;
       after = page.end;
       for (let changes = watcher.takeNow(); changes.length > 0; changes = watcher.takeNow()) {
-        yield { stocks: [], changes, mark: undefined, snapshotComplete: false };
+        yield { phase: 'SNAPSHOT', stocks: [], changes, mark: undefined, snapshotComplete: false };
       }
     }
   }
@@ -158,7 +188,7 @@ class WatchStream {
    */
   async *#catchUp(cursor: Cursor): AsyncGenerator<WatchBatch, Watcher> {
     const { tail, catchUp } = this.options;
-    let from: Mark = { cursor, watermarkUs: undefined };
+    let from: Mark = { cursor, watermarkUs: undefined, sentMs: 0 };
     // The process that gave the cursor may have come further than this one.
     let now = await this.#freshPosition();
     for (;;) {
@@ -172,7 +202,7 @@ class WatchStream {
         yield* inBatches(changes, from);
       }
       from = now;
-      yield { stocks: [], changes: [], mark: from, snapshotComplete: false };
+      yield { phase: 'CATCH_UP', stocks: [], changes: [], mark: from, snapshotComplete: false };
       if (watcher !== undefined) return watcher;
     }
   }
@@ -186,7 +216,7 @@ class WatchStream {
   }
 
   #watch(position: Position): Watcher {
-    this.#watcher = this.options.fanOut.add(this.filter, position);
+    this.#watcher = this.options.fanOut.add(this.filter, position, this.options.taking);
     if (this.signal.aborted) this.#watcher.end(aborted());
     return this.#watcher;
   }
@@ -195,7 +225,7 @@ class WatchStream {
 function* inBatches(changes: readonly StockChange[], mark: Mark): Generator<WatchBatch> {
   for (let first = 0; first < changes.length; first += BATCH_LIMIT) {
     const batch = changes.slice(first, first + BATCH_LIMIT).map(toDue);
-    yield { stocks: [], changes: batch, mark, snapshotComplete: false };
+    yield { phase: 'CATCH_UP', stocks: [], changes: batch, mark, snapshotComplete: false };
   }
 }
 

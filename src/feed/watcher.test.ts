@@ -10,6 +10,7 @@ const positionAt = (last: number): Position => ({
   beat: BigInt(last),
   watermarkUs: last,
   watermarkMs: last,
+  sentMs: 0,
 });
 
 /** A watcher, and the feed that it follows: each step of the feed puts in some changes. */

@@ -11,12 +11,22 @@ export interface Mark {
   readonly cursor: Cursor;
   /** Every change committed up to this time, by the primary's clock, has been sent; undefined where that is not known. */
   readonly watermarkUs: number | undefined;
+  /** What was acknowledged to this process before, by performance.now(), is in what has been sent. */
+  readonly sentMs: number;
 }
 
 /** What is sent at once: changes, or none as a sign of life. */
 export interface LiveBatch {
   readonly changes: readonly DueChange[];
   readonly mark: Mark;
+}
+
+/** How a reader takes its changes. */
+export interface WatcherOptions {
+  /** How many at once. */
+  readonly batchLimit?: number;
+  /** Told of each change as it comes, also of those that are left out later. */
+  readonly onAdd?: (change: StockChange) => void;
 }
 
 /** Changes in one message. */
@@ -47,6 +57,7 @@ export class Watcher {
     readonly filter: WatchFilter,
     readonly start: Position,
     private now: () => Position,
+    private readonly options: WatcherOptions = {},
   ) {
     this.#mark = start;
   }
@@ -73,6 +84,7 @@ export class Watcher {
   /** Takes a change in. */
   add(change: StockChange): void {
     if (this.#end !== undefined) return;
+    this.options.onAdd?.(change);
     if (this.#snapshot === undefined || this.#snapshot.needs(change)) this.#pending.add(change);
     if (this.#pending.overflowing || this.#snapshot?.overflowing === true) {
       this.end(resync('More changed than could be sent in time'));
@@ -128,7 +140,7 @@ export class Watcher {
     }
     this.#due = false;
     this.#takenMs = performance.now();
-    const changes = this.#pending.take(BATCH_LIMIT);
+    const changes = this.#pending.take(this.options.batchLimit ?? BATCH_LIMIT);
     if (this.#pending.size === 0) {
       this.#mark = this.now();
       this.#restFirst = false;

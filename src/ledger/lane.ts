@@ -140,5 +140,8 @@ export class Lane {
   }
 }
 
-const stocksOf = ({ submission }: Pending): string[] =>
-  submission.commands.map(({ storeId, productId }) => keyOf(storeId, productId));
+/** Of a message its log, too: the messages of a store stay in their order. */
+const stocksOf = ({ submission: { commands, message } }: Pending): string[] => [
+  ...commands.map(({ storeId, productId }) => keyOf(storeId, productId)),
+  ...(message === undefined ? [] : [keyOf(message.storeId, '')]),
+];

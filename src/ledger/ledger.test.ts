@@ -18,6 +18,7 @@ const newLedger = (bounds: { queueLimit?: number; batchLimit?: number } = {}) =>
     writes: () => pool,
     lanes: 1,
     batchLanes: 1,
+    syncLanes: 1,
     queueLimit: 1_000,
     batchLimit: 100,
     observer: {

@@ -1,8 +1,9 @@
 import { InventoryError } from '../domain/errors.js';
 import { hashOfIds } from '../domain/id-hash.js';
-import type { Command, Outcome, Submission } from '../domain/types.js';
+import type { Command, LogCursor, LogMessage, Outcome, Submission } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
 import { Lane } from './lane.js';
+import { LogHellos } from './log-hellos.js';
 import { Pending } from './pending.js';
 import type { BatchObserver } from './settle-batch.js';
 
@@ -13,6 +14,8 @@ export interface LedgerOptions {
   readonly lanes: number;
   /** How many transactions of batches may run at once. Each store always goes to the same lane. */
   readonly batchLanes: number;
+  /** How many transactions of messages of stores' logs may run at once. Each store always goes to the same lane. */
+  readonly syncLanes: number;
   /** Commands that may wait in one lane. */
   readonly queueLimit: number;
   /** Commands in one transaction; a larger batch goes alone. */
@@ -28,21 +31,32 @@ export const LEDGER_SESSION_SETTINGS = {
   enable_mergejoin: 'off',
 } as const;
 
+/**
+ * What waits here is bounded by the streams: each waits for the answers to a few messages before it takes more, and none
+ * of them may be refused for the length of a queue, since it would come again at once.
+ */
+const SYNC_LANE = { queueLimit: Number.POSITIVE_INFINITY, batchLimit: 1_000 };
+
 /** The write side: takes commands, answers when their outcome is durable. */
 export class Ledger {
   readonly #lanes: Lane[];
   readonly #batchLanes: Lane[];
+  readonly #syncLanes: Lane[];
+  readonly #hellos: LogHellos;
   #draining = false;
 
   constructor(options: LedgerOptions) {
-    const lanes = (count: number) => Array.from({ length: count }, () => new Lane(options));
+    const lanes = (count: number, more: Partial<LedgerOptions> = {}) =>
+      Array.from({ length: count }, () => new Lane({ ...options, ...more }));
     this.#lanes = lanes(options.lanes);
     this.#batchLanes = lanes(options.batchLanes);
+    this.#syncLanes = lanes(options.syncLanes, SYNC_LANE);
+    this.#hellos = new LogHellos(options.writes);
   }
 
   /** Commands that wait, over all lanes. */
   get queueLength(): number {
-    return [...this.#lanes, ...this.#batchLanes].reduce((sum, lane) => sum + lane.length, 0);
+    return this.#all.reduce((sum, lane) => sum + lane.length, 0);
   }
 
   /**
@@ -70,10 +84,36 @@ export class Ledger {
     return this.#run(lane, batch, deadlineMs, (outcomes) => outcomes);
   }
 
+  /**
+   * Begins a stream of a store's log: of the epoch that the store names, or of a new one (0). From then on no older stream of
+   * the store can do anything.
+   *
+   * @throws InventoryError EPOCH_SUPERSEDED, LOG_FORKED (the epoch is not known), SHUTTING_DOWN, DATABASE_UNAVAILABLE.
+   */
+  openLog(storeId: string, epoch: bigint): Promise<LogCursor> {
+    return this.#draining ? Promise.reject(shuttingDown()) : this.#hellos.open(storeId, epoch);
+  }
+
+  /**
+   * Takes in a message of a store's log, after those of the store that were submitted before it, together with how far the
+   * log then is. The outcomes stand in the order of the commands.
+   *
+   * @throws InventoryError STREAM_SUPERSEDED, EPOCH_SUPERSEDED, SEQUENCE_GAP, LOG_FORKED; else as `submit`. After any of
+   *   them the messages behind it are refused as well.
+   */
+  submitMessage(message: Submission & { readonly message: LogMessage }, deadlineMs: number) {
+    const lane = this.#syncLanes[hashOfIds(message.message.storeId) % this.#syncLanes.length]!;
+    return this.#run(lane, message, deadlineMs, (outcomes) => outcomes);
+  }
+
   /** Takes no more commands; resolves when those taken have their answers. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await Promise.all([...this.#lanes, ...this.#batchLanes].map((lane) => lane.idle()));
+    await Promise.all(this.#all.map((lane) => lane.idle()));
+  }
+
+  get #all(): Lane[] {
+    return [...this.#lanes, ...this.#batchLanes, ...this.#syncLanes];
   }
 
   #run<T>(
@@ -82,12 +122,13 @@ export class Ledger {
     deadlineMs: number,
     answerOf: (outcomes: readonly Outcome[]) => T,
   ): Promise<T> {
-    if (this.#draining) {
-      return Promise.reject(new InventoryError('SHUTTING_DOWN', 'This process is about to stop; try again'));
-    }
+    if (this.#draining) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
       const waiter = { resolve: (outcomes: readonly Outcome[]) => resolve(answerOf(outcomes)), reject };
       lane.add(new Pending(submission, deadlineMs, waiter));
     });
   }
 }
+
+const shuttingDown = (): InventoryError =>
+  new InventoryError('SHUTTING_DOWN', 'This process is about to stop; try again');

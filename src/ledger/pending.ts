@@ -29,6 +29,12 @@ export class Pending {
     return this.#unsettled !== undefined;
   }
 
+  /** Whether its commands may be run each by itself. A message moves its log as a whole. */
+  get divisible(): boolean {
+    const { mode, message } = this.submission;
+    return this.size > 1 && mode === 'INDEPENDENT' && message === undefined;
+  }
+
   /** How many commands it has. */
   get size(): number {
     return this.submission.commands.length;

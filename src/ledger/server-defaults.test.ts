@@ -53,6 +53,7 @@ const newLedger = () =>
     writes: () => pool,
     lanes: 1,
     batchLanes: 1,
+    syncLanes: 1,
     queueLimit: 100,
     batchLimit: 100,
     observer: {

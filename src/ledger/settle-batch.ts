@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { InventoryError } from '../domain/errors.js';
 import type { StockCopy } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
@@ -74,14 +75,15 @@ async function attempt(
     return batch.filter((pending, index) => {
       const each = outcomes[index]!;
       if (each === 'LOCKED') return true;
-      pending.resolve(each);
+      if (each instanceof InventoryError) pending.reject(each);
+      else pending.resolve(each);
       return false;
     });
   } catch (error) {
     const failure = error instanceof BatchFailure ? error : new BatchFailure(error);
     batch.forEach((pending, index) => {
       const judged = failure.unsettled?.[index];
-      if (judged !== undefined && judged !== 'LOCKED') pending.unsettle(judged);
+      if (Array.isArray(judged)) pending.unsettle(judged);
     });
     return failure;
   }
@@ -99,8 +101,7 @@ async function divide(
     const first = await settleBatch(batch.slice(0, middle), options);
     return [...first, ...(await settleBatch(batch.slice(middle), options))];
   }
-  if (only.size > 1 && only.submission.mode === 'INDEPENDENT')
-    return await settleBatch(only.apart(), options);
+  if (only.divisible) return await settleBatch(only.apart(), options);
   return giveUp(batch, failure, options);
 }
 

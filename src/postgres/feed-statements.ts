@@ -62,7 +62,7 @@ const header = (last: string) => `
 /** What changes a stock, and nothing else. */
 export const CHANGED = `effect IN ('APPLIED', 'OVERSOLD')`;
 export const CHANGE_COLUMNS = `store_id, product_id, event_id, type, effect, requested_delta, applied_delta, net_after, version,
-  occurred_time, recorded_time, actor, origin, xid`;
+  occurred_time, recorded_time, actor, origin, sync_epoch, sync_sequence, xid`;
 
 const START = {
   name: 'start_feed',
@@ -135,6 +135,8 @@ export interface ChangeColumns {
   recorded_time: number;
   actor: string;
   origin: StockChange['origin'];
+  sync_epoch: bigint | null;
+  sync_sequence: bigint | null;
   xid: string;
 }
 
@@ -169,6 +171,8 @@ export const toChange = (row: ChangeColumns): StockChange => ({
   recordedTimeUs: row.recorded_time,
   actor: row.actor,
   origin: row.origin,
+  syncEpoch: row.sync_epoch ?? 0n,
+  syncSequence: row.sync_sequence ?? 0n,
 });
 
 /** Neighbours are of one transaction as a rule. */

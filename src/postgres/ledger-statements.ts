@@ -1,17 +1,23 @@
-import type { CountFound, Found, Verdict } from '../domain/judge-submissions.js';
-import type { Command, PriorEvent, StockEvent, StockKey, StockRow } from '../domain/types.js';
-import { plainArray, textArray } from './array-literal.js';
+import type { CountFound, LastCount } from '../domain/judge-submissions.js';
+import type { Command, LogCursor, PriorEvent, StockKey, StockRow } from '../domain/types.js';
+import { keyArrays, plainArray, textArray } from './array-literal.js';
 import { inOneWrite } from './client-socket.js';
+import {
+  LOCK_CURSORS,
+  LOCK_FREE_CURSORS,
+  READ_LAST_COUNTS,
+  toLastCount,
+  toLogCursor,
+} from './log-statements.js';
 import type { Client } from './pool.js';
 import { formatTimestampUs } from './timestamps.js';
 
 /**
- * The statements of the ledger's one transaction, in the order in which they run (see src/ledger/batch.ts for why).
+ * The first half of the ledger's transaction, its statements in the order in which they run (see src/ledger/batch.ts for why).
  * Each is prepared once per connection; each has one shape whatever the number of rows.
  */
 
 const BEGIN = { name: 'begin', text: 'BEGIN' };
-const COMMIT = { name: 'commit', text: 'COMMIT' };
 
 const CREATE_PLACEHOLDERS = {
   name: 'create_placeholders',
@@ -40,7 +46,7 @@ const FIND_STOCKS = {
 export const FIND_EVENTS = {
   name: 'find_events',
   text: `SELECT e.store_id, e.product_id, e.event_id, e.status, e.effect, e.reason, e.requested_delta, e.net_before,
-      e.net_after, e.judged_net, e.version, e.recorded_time, e.fingerprint
+      e.net_after, e.judged_net, e.version, e.recorded_time, e.origin, e.fingerprint
     FROM unnest($1::text[], $2::uuid[]) AS k (store_id, event_id)
     JOIN event_log e ON e.store_id = k.store_id AND e.event_id = k.event_id`,
 };
@@ -67,31 +73,6 @@ const READ_CLOCK = {
   text: 'SELECT clock_timestamp() AS now, n AS beat FROM heartbeat',
 };
 
-/**
- * Events go in by event id, so that two transactions with the same ids meet in the same order and cannot deadlock. Their
- * numbers are taken before that, in the order in which they were decided: it is the order of history.
- */
-const WRITE = {
-  name: 'write_batch',
-  text: `WITH events AS (
-      INSERT INTO event_log (seq, store_id, product_id, event_id, type, status, effect, reason, requested_delta,
-        applied_delta, net_before, net_after, judged_net, version, occurred_time, effective_time, actor, origin,
-        metadata, operation_reason, fingerprint, recorded_time)
-      OVERRIDING SYSTEM VALUE
-      SELECT e.*, $21::timestamptz FROM (
-        SELECT nextval('event_log_seq_seq'), d.* FROM unnest($1::text[], $2::text[], $3::uuid[], $4::operation_type[],
-          $5::event_status[], $6::effect[], $7::text[], $8::int[], $9::int[], $10::int[], $11::int[], $12::int[],
-          $13::bigint[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::origin[], $18::jsonb[], $19::text[],
-          $20::text[]) AS d (store_id, product_id, event_id)
-      ) AS e
-      ORDER BY e.store_id, e.event_id
-    )
-    UPDATE stock SET net = c.net, version = c.version, update_time = $21,
-      create_time = CASE WHEN stock.version = 0 THEN $21 ELSE stock.create_time END
-    FROM unnest($22::text[], $23::text[], $24::int[], $25::bigint[]) AS c (store_id, product_id, net, version)
-    WHERE stock.store_id = c.store_id AND stock.product_id = c.product_id`,
-};
-
 /** What one transaction locks and reads. */
 export interface LockRequest {
   /** Of all commands. */
@@ -101,11 +82,24 @@ export interface LockRequest {
   readonly commands: readonly Command[];
   /** Counts of the past among them. */
   readonly lateCounts: readonly Command[];
+  /** Whose logs the commands come from, distinct; none where they come from callers. */
+  readonly logsOf: readonly string[];
   /** Leaves out stocks that another transaction has locked, and does not wait for them. */
   readonly skipLocked: boolean;
 }
 
-export interface Locked extends Found {
+export interface Locked {
+  readonly stocks: readonly StockRow[];
+  /** The events that the commands' ids already have. */
+  readonly events: readonly PriorEvent[];
+  /** For each count of the past. */
+  readonly counts: readonly CountFound[];
+  /** For stocks that were counted; only where there are logs. */
+  readonly lastCounts: readonly LastCount[];
+  /** How far the logs are; of those that others have locked, nothing. */
+  readonly cursors: readonly LogCursor[];
+  /** The database's clock, read after the lock. */
+  readonly nowUs: number;
   /** Which stocks there are, locked by us or by others. Only what is locked may be judged. */
   readonly existing: readonly StockKey[];
   /** In a snapshot from after the lock. */
@@ -118,22 +112,26 @@ export interface Locked extends Found {
  * the snapshot from before the wait, and an event that the lock's holder just committed would be missed.
  */
 export async function beginAndLock(client: Client, request: LockRequest): Promise<Locked> {
-  const { keys, making, commands, lateCounts, skipLocked } = request;
+  const { keys, making, commands, lateCounts, logsOf, skipLocked } = request;
   const lock = { ...(skipLocked ? LOCK_FREE_STOCKS : LOCK_STOCKS), values: keyArrays(keys) };
+  const lockLogs = { ...(skipLocked ? LOCK_FREE_CURSORS : LOCK_CURSORS), values: [textArray(logsOf)] };
+  const hasLogs = logsOf.length > 0;
   const answers = inOneWrite(
     client,
     () =>
       [
         client.query(BEGIN),
+        hasLogs ? client.query(lockLogs) : undefined,
         making.length > 0 ? client.query({ ...CREATE_PLACEHOLDERS, values: keyArrays(making) }) : undefined,
         client.query(lock),
         skipLocked ? client.query({ ...FIND_STOCKS, values: keyArrays(keys) }) : undefined,
         client.query({ ...FIND_EVENTS, values: identityArrays(commands) }),
         lateCounts.length > 0 ? client.query({ ...READ_COUNTS, values: countArrays(lateCounts) }) : undefined,
+        hasLogs ? client.query({ ...READ_LAST_COUNTS, values: keyArrays(keys) }) : undefined,
         client.query(READ_CLOCK),
       ] as const,
   );
-  const [, , locked, found, events, counts, clock] = await Promise.all(answers);
+  const [, cursors, , locked, found, events, counts, lastCounts, clock] = await Promise.all(answers);
   const stocks = locked.rows.map(toStockRow);
   const [clockRow] = clock.rows;
   if (clockRow === undefined) throw new Error('the heartbeat row is missing: run the migrations');
@@ -142,6 +140,8 @@ export async function beginAndLock(client: Client, request: LockRequest): Promis
     existing: found?.rows.map(toStockKey) ?? stocks,
     events: events.rows.map(toPriorEvent),
     counts: counts?.rows.map(toCountFound) ?? [],
+    lastCounts: lastCounts?.rows.map(toLastCount) ?? [],
+    cursors: cursors?.rows.map(toLogCursor) ?? [],
     nowUs: clockRow.now,
     beat: clockRow.beat,
   };
@@ -152,35 +152,22 @@ export async function findStocks(client: Client, keys: readonly StockKey[]): Pro
   return (await client.query({ ...FIND_STOCKS, values: keyArrays(keys) })).rows.map(toStockKey);
 }
 
-/** What PostgreSQL said to COMMIT. */
-export interface CommitAnswer {
-  /** Must be `COMMIT`: the answer to COMMIT of a failed transaction is ROLLBACK. */
-  readonly tag: string;
-  /** The wait for a synchronous standby was given up: the commit is durable on the primary alone. */
-  readonly warned: boolean;
-}
-
-/** Sends the writes and COMMIT together. */
-export async function writeAndCommit(
+/** What messages need to know besides, once it is known where they stand: in one more round trip, under the same locks. */
+export async function readFurther(
   client: Client,
-  { events, stocks }: Pick<Verdict, 'events' | 'stocks'>,
-  nowUs: number,
-): Promise<CommitAnswer> {
-  let warned = false;
-  // By its SQLSTATE: the word WARNING is in the server's language. 00000 is a notice, all others warn.
-  const onNotice = ({ code }: { code?: string | undefined }) => {
-    warned ||= code !== '00000';
-  };
-  client.on('notice', onNotice);
-  try {
-    const write =
-      events.length > 0 ? client.query({ ...WRITE, values: writeValues(events, stocks, nowUs) }) : undefined;
-    const commit = client.query(COMMIT);
-    const [, committed] = await Promise.all([write, commit]);
-    return { tag: committed.command, warned };
-  } finally {
-    client.off('notice', onNotice);
-  }
+  ids: readonly Pick<Command, 'storeId' | 'eventId'>[],
+  counts: readonly Command[],
+): Promise<{ readonly events: PriorEvent[]; readonly counts: CountFound[] }> {
+  const answers = inOneWrite(
+    client,
+    () =>
+      [
+        client.query({ ...FIND_EVENTS, values: identityArrays(ids) }),
+        client.query({ ...READ_COUNTS, values: countArrays(counts) }),
+      ] as const,
+  );
+  const [prior, counted] = await Promise.all(answers);
+  return { events: prior.rows.map(toPriorEvent), counts: counted.rows.map(toCountFound) };
 }
 
 const toStockKey = (row: { store_id: string; product_id: string }): StockKey => ({
@@ -188,12 +175,7 @@ const toStockKey = (row: { store_id: string; product_id: string }): StockKey => 
   productId: row.product_id,
 });
 
-const keyArrays = (keys: readonly StockKey[]): string[] => [
-  textArray(keys.map((key) => key.storeId)),
-  textArray(keys.map((key) => key.productId)),
-];
-
-const identityArrays = (commands: readonly Command[]): string[] => [
+const identityArrays = (commands: readonly Pick<Command, 'storeId' | 'eventId'>[]): string[] => [
   textArray(commands.map((command) => command.storeId)),
   plainArray(commands.map((command) => command.eventId)),
 ];
@@ -201,39 +183,8 @@ const identityArrays = (commands: readonly Command[]): string[] => [
 const countArrays = (counts: readonly Command[]): string[] => [
   ...keyArrays(counts),
   plainArray(counts.map((count) => count.eventId)),
-  plainArray(counts.map((count) => formatTimestampUs(count.occurredTimeUs!))),
+  plainArray(counts.map((count) => formatTimestampUs(count.effectiveTimeUs ?? count.occurredTimeUs!))),
 ];
-
-function writeValues(events: readonly StockEvent[], stocks: readonly StockRow[], nowUs: number): string[] {
-  const now = formatTimestampUs(nowUs);
-  const time = (timeUs: number) => (timeUs === nowUs ? now : formatTimestampUs(timeUs));
-  return [
-    textArray(events.map((e) => e.storeId)),
-    textArray(events.map((e) => e.productId)),
-    plainArray(events.map((e) => e.eventId)),
-    plainArray(events.map((e) => e.type)),
-    plainArray(events.map((e) => e.status)),
-    plainArray(events.map((e) => e.effect)),
-    textArray(events.map((e) => e.reason)),
-    plainArray(events.map((e) => e.requestedDelta)),
-    plainArray(events.map((e) => e.appliedDelta)),
-    plainArray(events.map((e) => e.netBefore)),
-    plainArray(events.map((e) => e.netAfter)),
-    plainArray(events.map((e) => e.judgedNet ?? 'NULL')),
-    plainArray(events.map((e) => e.version)),
-    plainArray(events.map((e) => time(e.occurredTimeUs))),
-    plainArray(events.map((e) => time(e.effectiveTimeUs))),
-    textArray(events.map((e) => e.actor)),
-    plainArray(events.map((e) => e.origin)),
-    textArray(events.map((e) => JSON.stringify(e.metadata))),
-    textArray(events.map((e) => e.operationReason)),
-    textArray(events.map((e) => e.fingerprint)),
-    now,
-    ...keyArrays(stocks),
-    plainArray(stocks.map((s) => s.net)),
-    plainArray(stocks.map((s) => s.version)),
-  ];
-}
 
 /** The columns of a stock, as the driver gives them. */
 export interface StockColumns {
@@ -268,6 +219,7 @@ interface EventColumns {
   judged_net: number | null;
   version: bigint;
   recorded_time: number;
+  origin: PriorEvent['origin'];
   fingerprint: string;
 }
 
@@ -284,6 +236,7 @@ const toPriorEvent = (row: EventColumns): PriorEvent => ({
   judgedNet: row.judged_net ?? undefined,
   version: row.version,
   recordedTimeUs: row.recorded_time,
+  origin: row.origin,
   fingerprint: row.fingerprint,
 });
 

@@ -14,7 +14,7 @@ const at = (
   watermarkMs: number | undefined = performance.now(),
 ): Position => ({
   cursor: { database: 'db', timeline, synchronous: true, last: 0n, running: [] },
-  ...{ beat, watermarkUs: 0, watermarkMs },
+  ...{ beat, watermarkUs: 0, watermarkMs, sentMs: 0 },
 });
 
 const copy = (productId: string, version: bigint, asOf: bigint): StockCopy => ({

@@ -49,7 +49,7 @@ export class StartedReads {
     private readonly cluster: Cluster,
   ) {
     this.reads = readsWithoutCaches(cluster);
-    const bounds = { lanes: 2, batchLanes: 1, queueLimit: 10_000, batchLimit: 100 };
+    const bounds = { lanes: 2, batchLanes: 1, syncLanes: 1, queueLimit: 10_000, batchLimit: 100 };
     this.#ledger = new Ledger({ writes: () => cluster.writes, ...bounds, observer: NO_OBSERVER });
   }
 

@@ -37,6 +37,10 @@ test('every family is served with what was observed', async () => {
   metrics.feed.resynced();
   metrics.feed.observeWatches(() => 4);
   metrics.feed.observeLag(() => 0.25);
+  metrics.sync.acknowledged(500, false);
+  metrics.sync.acknowledged(3, true);
+  metrics.sync.superseded();
+  metrics.sync.observeStreams(() => 2);
   const response = await get('/metrics');
   expect(response.headers.get('content-type')).toContain('text/plain');
   const lines = (await response.text()).split('\n');
@@ -70,6 +74,10 @@ test('every family is served with what was observed', async () => {
       'onhand_watch_resyncs_total 1',
       'onhand_watches 4',
       'onhand_feed_lag_seconds 0.25',
+      'onhand_sync_messages_total{outcome="replayed"} 1',
+      'onhand_sync_operations_total{outcome="applied"} 500',
+      'onhand_sync_superseded_total 1',
+      'onhand_sync_streams 2',
     ]),
   );
   expect(lines.some((line) => line.startsWith('process_resident_memory_bytes '))).toBe(true);

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { type CacheMetrics, cacheMetrics } from './cache-metrics.js';
 import { type FeedMetrics, feedMetrics } from './feed-metrics.js';
 import { FastCounter, FastHistogram } from './request-series.js';
+import { type SyncMetrics, syncMetrics } from './sync-metrics.js';
 
 /** What is measured about requests. Children are made once per label set, so that a request does no look-up by label. */
 export interface RequestMetrics {
@@ -69,6 +70,7 @@ export interface Metrics {
   readonly caches: CacheMetrics;
   readonly database: DatabaseMetrics;
   readonly feed: FeedMetrics;
+  readonly sync: SyncMetrics;
 }
 
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -86,6 +88,7 @@ export function createMetrics(): Metrics {
     caches: cacheMetrics(registry),
     database: databaseMetrics(registry),
     feed: feedMetrics(registry),
+    sync: syncMetrics(registry),
   };
 }
 

@@ -37,12 +37,12 @@ const changeOf = ({ key, version }: Omit<ModelCopy, 'asOf'>): StockChange => ({
   ...keyOf(key),
   ...{ version: BigInt(version), netAfter: version, eventId: '', actor: '' },
   ...{ type: 'RESTOCK', effect: 'APPLIED', origin: 'GRPC', requestedDelta: 1, appliedDelta: 1 },
-  ...{ occurredTimeUs: 0, recordedTimeUs: 0 },
+  ...{ occurredTimeUs: 0, recordedTimeUs: 0, syncEpoch: 0n, syncSequence: 0n },
 });
 
 const positionOf = (beat: number) => ({
   cursor: { database: 'db', timeline: TIMELINE, synchronous: true, last: 0n, running: [] },
-  ...{ beat: beatOf(beat), watermarkUs: 0, watermarkMs: performance.now() },
+  ...{ beat: beatOf(beat), watermarkUs: 0, watermarkMs: performance.now(), sentMs: 0 },
 });
 
 /** The caches of one process. */

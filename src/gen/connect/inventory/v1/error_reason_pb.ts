@@ -135,7 +135,7 @@ export enum ErrorReason {
 
   /**
    * The stream cannot go on from its cursor, or its reader fell too far behind: watch without a cursor, whose snapshot
-   * has what was missed. OUT_OF_RANGE.
+   * has what was missed (of Sync: say hello without a change cursor, and List). OUT_OF_RANGE.
    *
    * @generated from enum value: ERROR_REASON_RESYNC = 16;
    */
@@ -149,14 +149,16 @@ export enum ErrorReason {
   SEQUENCE_GAP = 17,
 
   /**
-   * A repeated Sync sequence carries operations that the server never saw. FAILED_PRECONDITION: ask for a new epoch.
+   * A repeated Sync sequence carries operations that the server never saw, or the server does not know the epoch (it was
+   * restored from a backup). FAILED_PRECONDITION: ask for a new epoch, and send again what is there.
    *
    * @generated from enum value: ERROR_REASON_LOG_FORKED = 18;
    */
   LOG_FORKED = 18,
 
   /**
-   * A newer epoch of this store's log exists. FAILED_PRECONDITION.
+   * A newer epoch of this store's log exists; metadata has `epoch`. FAILED_PRECONDITION: ask for a new epoch, and send again
+   * what is there.
    *
    * @generated from enum value: ERROR_REASON_EPOCH_SUPERSEDED = 19;
    */

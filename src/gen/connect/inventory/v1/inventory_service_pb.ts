@@ -563,7 +563,7 @@ export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
   messageDesc(file_inventory_v1_inventory_service, 11);
 
 /**
- * One message of a store's log.
+ * The hello, or one message of a store's log; at most 1 MB.
  *
  * @generated from message inventory.v1.SyncRequest
  */
@@ -576,7 +576,7 @@ export type SyncRequest = Message<"inventory.v1.SyncRequest"> & {
   storeId: string;
 
   /**
-   * The number of the store's log, as given by the server; 0 in a hello asks for a new one.
+   * The number of the store's log, as given by the server in the answer to the hello; 0 in a hello asks for a new one.
    *
    * @generated from field: int64 epoch = 2;
    */
@@ -597,14 +597,14 @@ export type SyncRequest = Message<"inventory.v1.SyncRequest"> & {
   mode: BatchMode;
 
   /**
-   * The operations, 1 to 1,000; none in the hello.
+   * The operations, 1 to 1,000, each with an event id; none in the hello.
    *
    * @generated from field: repeated inventory.v1.Operation operations = 5;
    */
   operations: Operation[];
 
   /**
-   * Where to go on with changes; empty means from now.
+   * In the hello only: the newest `change_cursor` that the store was given, to go on with changes; empty means from now.
    *
    * @generated from field: string change_cursor = 6;
    */
@@ -654,7 +654,7 @@ export const SyncResponseSchema: GenMessage<SyncResponse> = /*@__PURE__*/
   messageDesc(file_inventory_v1_inventory_service, 13);
 
 /**
- * Says what is durable.
+ * Says what is durable: the answer to the hello, then one for each message, in their order.
  *
  * @generated from message inventory.v1.SyncAck
  */
@@ -674,7 +674,9 @@ export type SyncAck = Message<"inventory.v1.SyncAck"> & {
   ackedSequence: bigint;
 
   /**
-   * One result per operation of the message, in their order.
+   * One result per operation of the message, in their order; none for the hello. `stock` is the stock as the operation left
+   * it, and includes the store's own log up to that operation: of it and the changes that were sent, the one with the highest
+   * version is the newest.
    *
    * @generated from field: repeated inventory.v1.OperationResult results = 3;
    */
@@ -696,27 +698,31 @@ export const SyncAckSchema: GenMessage<SyncAck> = /*@__PURE__*/
   messageDesc(file_inventory_v1_inventory_service, 14);
 
 /**
- * Says what changed in the store, and up to where the store's own log is contained in it.
+ * Says what changed in the store by something else than this epoch of its log, and up to where that log is contained in it.
+ * The first one of a stream may have no stocks: it tells from where on changes are sent. Stocks that only the store's own
+ * messages changed are not sent; their acknowledgements tell.
  *
  * @generated from message inventory.v1.SyncChange
  */
 export type SyncChange = Message<"inventory.v1.SyncChange"> & {
   /**
-   * The stocks as they are now.
+   * The stocks as they are now, at most 500, each with its newest state only. `create_time` is left out.
    *
    * @generated from field: repeated inventory.v1.Stock stocks = 1;
    */
   stocks: Stock[];
 
   /**
-   * They include the stream's own messages up to this sequence.
+   * These stocks include the store's own messages up to this sequence, and none after it. It says nothing of other stocks.
+   * So the store's own value of a stock is the newest one that it was sent, and what its own operations behind that sequence
+   * do (nothing, where their result was ABSORBED or a refusal).
    *
    * @generated from field: int64 included_sequence = 2;
    */
   includedSequence: bigint;
 
   /**
-   * Where to go on after a reconnect.
+   * Where to go on after a reconnect; empty while more of the same changes are on the way: then the one before counts.
    *
    * @generated from field: string change_cursor = 3;
    */
@@ -731,13 +737,13 @@ export const SyncChangeSchema: GenMessage<SyncChange> = /*@__PURE__*/
   messageDesc(file_inventory_v1_inventory_service, 15);
 
 /**
- * Says that the stream is current.
+ * Comes every 15 s, as a sign of life.
  *
  * @generated from message inventory.v1.SyncHeartbeat
  */
 export type SyncHeartbeat = Message<"inventory.v1.SyncHeartbeat"> & {
   /**
-   * Every change committed up to this time has been sent.
+   * Every change committed up to this time, by the database's clock, has been sent. Unset where that is not known.
    *
    * @generated from field: google.protobuf.Timestamp watermark = 1;
    */
@@ -1186,10 +1192,39 @@ export const InventoryService: GenService<{
     output: typeof ApplyResponseSchema;
   },
   /**
-   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only.
+   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only; over Connect and
+   * gRPC-Web it is UNIMPLEMENTED, and Apply takes the same operations.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, EPOCH_SUPERSEDED, SEQUENCE_GAP,
-   * LOG_FORKED, STREAM_SUPERSEDED.
+   * The first message, within 10 s, is a hello, without operations: with the epoch of the store's log, or with epoch 0 to be given a new
+   * one. Its `ack` tells the epoch and up to which sequence the log is durable; the store goes on behind that. Where
+   * `acked_sequence` is above the last sequence that the store itself knows, the store was restored from a backup: it ends
+   * the stream, asks for a new epoch, and sends again what it has, from sequence 1 on; event ids keep it exactly once.
+   *
+   * Then come the messages of the log, in order and without waiting: the server takes a few of them ahead of their
+   * acknowledgements, and stops reading where the store does not read these. Each message becomes durable as a whole,
+   * together with its sequence, and is acknowledged in order, with a result per operation. What was not acknowledged when
+   * a stream ends may be durable or not: the next hello tells, and a repeat is answered with the first results and
+   * `replayed`.
+   *
+   * What a store did has happened: a SALE or WASTE is recorded in full, also below zero (OVERSOLD), and makes the stock where
+   * there is none. It takes effect at its `occurred_time`, but never after receipt, and never before what stands before it in
+   * its log. Where that is before the stock's last count, the count has it already: it is recorded without a change
+   * (ABSORBED), and so is an older count. An operation that was refused online under the same event id is recorded all the
+   * same, under the UUIDv5 of that id (as namespace) and the name "sync"; its result has the id that was sent.
+   *
+   * An operation that is not valid (or has no event id) is refused in its result with INVALID_FIELD; other reasons of results
+   * are EVENT_ID_REUSED, STOCK_LIMIT and BATCH_REFUSED. It does not hold up the others, unless the message is ATOMIC. What is
+   * wrong with the message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing
+   * of that message is applied.
+   *
+   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
+   * sent for 30 s is cut off.
+   *
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many streams in this process), STREAM_SUPERSEDED (a newer
+   * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
+   * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
+   * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
+   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
    *
    * @generated from rpc inventory.v1.InventoryService.Sync
    */

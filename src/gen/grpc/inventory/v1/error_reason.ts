@@ -56,14 +56,20 @@ export enum ErrorReason {
   SHUTTING_DOWN = 15,
   /**
    * RESYNC - The stream cannot go on from its cursor, or its reader fell too far behind: watch without a cursor, whose snapshot
-   * has what was missed. OUT_OF_RANGE.
+   * has what was missed (of Sync: say hello without a change cursor, and List). OUT_OF_RANGE.
    */
   RESYNC = 16,
   /** SEQUENCE_GAP - A Sync message skipped a sequence; metadata has `expected_sequence`. OUT_OF_RANGE. */
   SEQUENCE_GAP = 17,
-  /** LOG_FORKED - A repeated Sync sequence carries operations that the server never saw. FAILED_PRECONDITION: ask for a new epoch. */
+  /**
+   * LOG_FORKED - A repeated Sync sequence carries operations that the server never saw, or the server does not know the epoch (it was
+   * restored from a backup). FAILED_PRECONDITION: ask for a new epoch, and send again what is there.
+   */
   LOG_FORKED = 18,
-  /** EPOCH_SUPERSEDED - A newer epoch of this store's log exists. FAILED_PRECONDITION. */
+  /**
+   * EPOCH_SUPERSEDED - A newer epoch of this store's log exists; metadata has `epoch`. FAILED_PRECONDITION: ask for a new epoch, and send again
+   * what is there.
+   */
   EPOCH_SUPERSEDED = 19,
   /** STREAM_SUPERSEDED - A newer Sync stream of the same store took over. ABORTED. */
   STREAM_SUPERSEDED = 20,

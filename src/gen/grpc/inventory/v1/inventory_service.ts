@@ -222,19 +222,19 @@ export interface ApplyResponse {
   failureCount: number;
 }
 
-/** One message of a store's log. */
+/** The hello, or one message of a store's log; at most 1 MB. */
 export interface SyncRequest {
   /** The store, 1 to 50 characters; the same in every message of the stream. */
   storeId: string;
-  /** The number of the store's log, as given by the server; 0 in a hello asks for a new one. */
+  /** The number of the store's log, as given by the server in the answer to the hello; 0 in a hello asks for a new one. */
   epoch: bigint;
   /** 0 in the hello (which has no operations), then 1, 2, 3 … in each epoch. */
   sequence: bigint;
   /** How the operations hang together; unspecified means INDEPENDENT. */
   mode: BatchMode;
-  /** The operations, 1 to 1,000; none in the hello. */
+  /** The operations, 1 to 1,000, each with an event id; none in the hello. */
   operations: Operation[];
-  /** Where to go on with changes; empty means from now. */
+  /** In the hello only: the newest `change_cursor` that the store was given, to go on with changes; empty means from now. */
   changeCursor: string;
 }
 
@@ -252,31 +252,43 @@ export interface SyncResponse {
   heartbeat?: SyncHeartbeat | undefined;
 }
 
-/** Says what is durable. */
+/** Says what is durable: the answer to the hello, then one for each message, in their order. */
 export interface SyncAck {
   /** The log's number. */
   epoch: bigint;
   /** Everything up to this sequence is durable. */
   ackedSequence: bigint;
-  /** One result per operation of the message, in their order. */
+  /**
+   * One result per operation of the message, in their order; none for the hello. `stock` is the stock as the operation left
+   * it, and includes the store's own log up to that operation: of it and the changes that were sent, the one with the highest
+   * version is the newest.
+   */
   results: OperationResult[];
   /** True where the message had been applied before. */
   replayed: boolean;
 }
 
-/** Says what changed in the store, and up to where the store's own log is contained in it. */
+/**
+ * Says what changed in the store by something else than this epoch of its log, and up to where that log is contained in it.
+ * The first one of a stream may have no stocks: it tells from where on changes are sent. Stocks that only the store's own
+ * messages changed are not sent; their acknowledgements tell.
+ */
 export interface SyncChange {
-  /** The stocks as they are now. */
+  /** The stocks as they are now, at most 500, each with its newest state only. `create_time` is left out. */
   stocks: Stock[];
-  /** They include the stream's own messages up to this sequence. */
+  /**
+   * These stocks include the store's own messages up to this sequence, and none after it. It says nothing of other stocks.
+   * So the store's own value of a stock is the newest one that it was sent, and what its own operations behind that sequence
+   * do (nothing, where their result was ABSORBED or a refusal).
+   */
   includedSequence: bigint;
-  /** Where to go on after a reconnect. */
+  /** Where to go on after a reconnect; empty while more of the same changes are on the way: then the one before counts. */
   changeCursor: string;
 }
 
-/** Says that the stream is current. */
+/** Comes every 15 s, as a sign of life. */
 export interface SyncHeartbeat {
-  /** Every change committed up to this time has been sent. */
+  /** Every change committed up to this time, by the database's clock, has been sent. Unset where that is not known. */
   watermark?: Timestamp | undefined;
 }
 
@@ -2636,10 +2648,39 @@ export const InventoryServiceService = {
     responseDeserialize: (value: Buffer): ApplyResponse => ApplyResponse.decode(value),
   },
   /**
-   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only.
+   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only; over Connect and
+   * gRPC-Web it is UNIMPLEMENTED, and Apply takes the same operations.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, EPOCH_SUPERSEDED, SEQUENCE_GAP,
-   * LOG_FORKED, STREAM_SUPERSEDED.
+   * The first message, within 10 s, is a hello, without operations: with the epoch of the store's log, or with epoch 0 to be given a new
+   * one. Its `ack` tells the epoch and up to which sequence the log is durable; the store goes on behind that. Where
+   * `acked_sequence` is above the last sequence that the store itself knows, the store was restored from a backup: it ends
+   * the stream, asks for a new epoch, and sends again what it has, from sequence 1 on; event ids keep it exactly once.
+   *
+   * Then come the messages of the log, in order and without waiting: the server takes a few of them ahead of their
+   * acknowledgements, and stops reading where the store does not read these. Each message becomes durable as a whole,
+   * together with its sequence, and is acknowledged in order, with a result per operation. What was not acknowledged when
+   * a stream ends may be durable or not: the next hello tells, and a repeat is answered with the first results and
+   * `replayed`.
+   *
+   * What a store did has happened: a SALE or WASTE is recorded in full, also below zero (OVERSOLD), and makes the stock where
+   * there is none. It takes effect at its `occurred_time`, but never after receipt, and never before what stands before it in
+   * its log. Where that is before the stock's last count, the count has it already: it is recorded without a change
+   * (ABSORBED), and so is an older count. An operation that was refused online under the same event id is recorded all the
+   * same, under the UUIDv5 of that id (as namespace) and the name "sync"; its result has the id that was sent.
+   *
+   * An operation that is not valid (or has no event id) is refused in its result with INVALID_FIELD; other reasons of results
+   * are EVENT_ID_REUSED, STOCK_LIMIT and BATCH_REFUSED. It does not hold up the others, unless the message is ATOMIC. What is
+   * wrong with the message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing
+   * of that message is applied.
+   *
+   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
+   * sent for 30 s is cut off.
+   *
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many streams in this process), STREAM_SUPERSEDED (a newer
+   * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
+   * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
+   * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
+   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
    */
   sync: {
     path: "/inventory.v1.InventoryService/Sync" as const,
@@ -2756,10 +2797,39 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    */
   apply: handleUnaryCall<ApplyRequest, ApplyResponse>;
   /**
-   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only.
+   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only; over Connect and
+   * gRPC-Web it is UNIMPLEMENTED, and Apply takes the same operations.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, EPOCH_SUPERSEDED, SEQUENCE_GAP,
-   * LOG_FORKED, STREAM_SUPERSEDED.
+   * The first message, within 10 s, is a hello, without operations: with the epoch of the store's log, or with epoch 0 to be given a new
+   * one. Its `ack` tells the epoch and up to which sequence the log is durable; the store goes on behind that. Where
+   * `acked_sequence` is above the last sequence that the store itself knows, the store was restored from a backup: it ends
+   * the stream, asks for a new epoch, and sends again what it has, from sequence 1 on; event ids keep it exactly once.
+   *
+   * Then come the messages of the log, in order and without waiting: the server takes a few of them ahead of their
+   * acknowledgements, and stops reading where the store does not read these. Each message becomes durable as a whole,
+   * together with its sequence, and is acknowledged in order, with a result per operation. What was not acknowledged when
+   * a stream ends may be durable or not: the next hello tells, and a repeat is answered with the first results and
+   * `replayed`.
+   *
+   * What a store did has happened: a SALE or WASTE is recorded in full, also below zero (OVERSOLD), and makes the stock where
+   * there is none. It takes effect at its `occurred_time`, but never after receipt, and never before what stands before it in
+   * its log. Where that is before the stock's last count, the count has it already: it is recorded without a change
+   * (ABSORBED), and so is an older count. An operation that was refused online under the same event id is recorded all the
+   * same, under the UUIDv5 of that id (as namespace) and the name "sync"; its result has the id that was sent.
+   *
+   * An operation that is not valid (or has no event id) is refused in its result with INVALID_FIELD; other reasons of results
+   * are EVENT_ID_REUSED, STOCK_LIMIT and BATCH_REFUSED. It does not hold up the others, unless the message is ATOMIC. What is
+   * wrong with the message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing
+   * of that message is applied.
+   *
+   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
+   * sent for 30 s is cut off.
+   *
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many streams in this process), STREAM_SUPERSEDED (a newer
+   * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
+   * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
+   * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
+   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
    */
   sync: handleBidiStreamingCall<SyncRequest, SyncResponse>;
   /**
@@ -2927,10 +2997,39 @@ export interface InventoryServiceClient extends Client {
     callback: (error: ServiceError | null, response: ApplyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only.
+   * Streams a store's own log up and the changes made elsewhere in that store down. Native gRPC only; over Connect and
+   * gRPC-Web it is UNIMPLEMENTED, and Apply takes the same operations.
    *
-   * Reasons, in order of precedence: UNIMPLEMENTED (not served yet), INVALID_FIELD, EPOCH_SUPERSEDED, SEQUENCE_GAP,
-   * LOG_FORKED, STREAM_SUPERSEDED.
+   * The first message, within 10 s, is a hello, without operations: with the epoch of the store's log, or with epoch 0 to be given a new
+   * one. Its `ack` tells the epoch and up to which sequence the log is durable; the store goes on behind that. Where
+   * `acked_sequence` is above the last sequence that the store itself knows, the store was restored from a backup: it ends
+   * the stream, asks for a new epoch, and sends again what it has, from sequence 1 on; event ids keep it exactly once.
+   *
+   * Then come the messages of the log, in order and without waiting: the server takes a few of them ahead of their
+   * acknowledgements, and stops reading where the store does not read these. Each message becomes durable as a whole,
+   * together with its sequence, and is acknowledged in order, with a result per operation. What was not acknowledged when
+   * a stream ends may be durable or not: the next hello tells, and a repeat is answered with the first results and
+   * `replayed`.
+   *
+   * What a store did has happened: a SALE or WASTE is recorded in full, also below zero (OVERSOLD), and makes the stock where
+   * there is none. It takes effect at its `occurred_time`, but never after receipt, and never before what stands before it in
+   * its log. Where that is before the stock's last count, the count has it already: it is recorded without a change
+   * (ABSORBED), and so is an older count. An operation that was refused online under the same event id is recorded all the
+   * same, under the UUIDv5 of that id (as namespace) and the name "sync"; its result has the id that was sent.
+   *
+   * An operation that is not valid (or has no event id) is refused in its result with INVALID_FIELD; other reasons of results
+   * are EVENT_ID_REUSED, STOCK_LIMIT and BATCH_REFUSED. It does not hold up the others, unless the message is ATOMIC. What is
+   * wrong with the message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing
+   * of that message is applied.
+   *
+   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
+   * sent for 30 s is cut off.
+   *
+   * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many streams in this process), STREAM_SUPERSEDED (a newer
+   * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
+   * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
+   * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
+   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
    */
   sync(): ClientDuplexStream<SyncRequest, SyncResponse>;
   sync(options: Partial<CallOptions>): ClientDuplexStream<SyncRequest, SyncResponse>;

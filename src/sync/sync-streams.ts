@@ -1,0 +1,159 @@
+import pLimit from 'p-limit';
+import { InventoryError } from '../domain/errors.js';
+import { streamSuperseded } from '../domain/store-log.js';
+import type { LogCursor } from '../domain/types.js';
+import type { Watches } from '../feed/watch.js';
+import type { Ledger } from '../ledger/ledger.js';
+import { newestStreams } from '../postgres/log-statements.js';
+import type { Pool } from '../postgres/pool.js';
+import { OwnSequences } from './own-sequences.js';
+import type { Hello, MessageSource, StoreMessage, SyncItem } from './store-message.js';
+import { SyncStream } from './sync-stream.js';
+
+/** What streams tell about themselves. */
+export interface SyncObserver {
+  /** A message is durable, or was before. */
+  acknowledged(operations: number, replayed: boolean): void;
+  superseded(): void;
+}
+
+export interface SyncStreamsOptions {
+  readonly ledger: Pick<Ledger, 'openLog' | 'submitMessage'>;
+  readonly watches: Pick<Watches, 'stream' | 'throwIfClosed'>;
+  /** Where it is looked up which stream of a store is the newest; undefined while there is no primary. */
+  readonly primary: () => Pool | undefined;
+  readonly observer: SyncObserver;
+  readonly heartbeatMs?: number;
+  readonly helloMs?: number;
+}
+
+/** How often a sign of life is sent, and how soon a stream hears of a newer one through another process. */
+const HEARTBEAT_MS = 15_000;
+/** A stream that has not said hello by then is ended: it would be open for nothing. */
+const HELLO_MS = 10_000;
+/** Messages of all streams that are in the ledger at once: as many as keep it busy, and bound what they hold. */
+const MESSAGES_IN_LEDGER = 32;
+
+/** The stores' streams of this process: one for each store, the newest. */
+export class SyncStreams {
+  readonly #streams = new Map<string, SyncStream>();
+  readonly #inTurn = pLimit(MESSAGES_IN_LEDGER);
+  readonly #beats: NodeJS.Timeout;
+  #draining = false;
+
+  constructor(private readonly options: SyncStreamsOptions) {
+    this.#beats = setInterval(() => void this.#beat(), options.heartbeatMs ?? HEARTBEAT_MS);
+    this.#beats.unref();
+  }
+
+  get open(): number {
+    return this.#streams.size;
+  }
+
+  /**
+   * Serves a store's stream, until the store has no more messages or `signal` is aborted.
+   *
+   * @throws InventoryError what the source throws, DEADLINE_EXCEEDED (no hello), EPOCH_SUPERSEDED, SEQUENCE_GAP, LOG_FORKED, STREAM_SUPERSEDED, RESYNC,
+   *   QUEUE_FULL, DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN, SHUTTING_DOWN.
+   */
+  async *stream(source: MessageSource, signal: AbortSignal): AsyncGenerator<SyncItem> {
+    const hello = await inTime(source.hello(), this.options.helloMs ?? HELLO_MS);
+    if (this.#draining) throw shuttingDown();
+    this.options.watches.throwIfClosed();
+    const log = await this.options.ledger.openLog(hello.storeId, hello.epoch);
+    if (signal.aborted) return;
+    yield* this.#serve(hello, log, source, signal);
+  }
+
+  /** Takes no more streams, and no more messages; what was taken is acknowledged. `Watches.drain` then ends the streams. */
+  drain(): void {
+    this.#draining = true;
+    clearInterval(this.#beats);
+    for (const stream of this.#streams.values()) stream.stopTaking();
+  }
+
+  async *#serve(
+    { storeId, changesFrom }: Hello,
+    log: LogCursor,
+    source: MessageSource,
+    signal: AbortSignal,
+  ): AsyncGenerator<SyncItem> {
+    const own = new OwnSequences(log.epoch, log.sequence);
+    const stream = new SyncStream(
+      { ...this.options, inTurn: this.#inTurn, acknowledged: this.#acknowledged },
+      log,
+      own,
+    );
+    const leaving = new AbortController();
+    const leave = () => {
+      stream.leave();
+      leaving.abort();
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      this.#register(stream);
+      const taking = {
+        batchLimit: Number.POSITIVE_INFINITY,
+        onAdd: (change: Parameters<OwnSequences['delivered']>[0]) => own.delivered(change),
+      };
+      const filter = { storeId, productIds: [] };
+      yield* stream.run(source, this.options.watches.stream(filter, changesFrom, leaving.signal, taking));
+    } finally {
+      leave();
+      signal.removeEventListener('abort', leave);
+      if (this.#streams.get(storeId) === stream) this.#streams.delete(storeId);
+    }
+  }
+
+  /** @throws InventoryError STREAM_SUPERSEDED where a newer one is here already. */
+  #register(stream: SyncStream): void {
+    const { storeId, stream: number } = stream.log;
+    const other = this.#streams.get(storeId);
+    if (other !== undefined && other.log.stream > number) throw streamSuperseded(storeId);
+    this.#streams.set(storeId, stream);
+    if (other === undefined) return;
+    this.options.observer.superseded();
+    other.supersede();
+  }
+
+  readonly #acknowledged = ({ operations }: StoreMessage, replayed: boolean): void =>
+    this.options.observer.acknowledged(operations.length, replayed);
+
+  async #beat(): Promise<void> {
+    const streams = [...this.#streams.values()];
+    const newest = await this.#newest(streams);
+    for (const stream of streams) {
+      if ((newest?.get(stream.log.storeId) ?? stream.log.stream) === stream.log.stream) void stream.beat();
+      else {
+        this.options.observer.superseded();
+        stream.supersede();
+      }
+    }
+  }
+
+  /** The newest streams, those of other processes too; undefined where they cannot be read now. */
+  async #newest(streams: readonly SyncStream[]): Promise<ReadonlyMap<string, bigint> | undefined> {
+    const pool = this.options.primary();
+    if (pool === undefined || streams.length === 0) return undefined;
+    return await newestStreams(
+      pool,
+      streams.map(({ log }) => log.storeId),
+    ).catch(() => undefined);
+  }
+}
+
+async function inTime(hello: Promise<Hello>, timeoutMs: number): Promise<Hello> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new InventoryError('DEADLINE_EXCEEDED', `No hello came within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+  });
+  return await Promise.race([hello, late]).finally(() => clearTimeout(timer));
+}
+
+const shuttingDown = (): InventoryError =>
+  new InventoryError('SHUTTING_DOWN', 'This process is about to stop; say hello to another one', {
+    retryDelayMs: 100,
+  });
