@@ -2,12 +2,15 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { complain, isInteractive, messageOf } from '../src/dev/terminal.js';
 import { EnvironmentStarter } from './environment.js';
 import { FeedBench, type FeedOptions } from './feed.js';
+import { type ComparisonOptions, compareFromMemory } from './memory-comparison.js';
 import { Pgbench } from './pgbench.js';
 import { QuickBench, type QuickOptions } from './quick.js';
+import { benchReads, type ReadsOptions } from './reads.js';
 import { benchReplicas, type ReplicasOptions } from './replicas.js';
 import {
   describeMachine,
   drawFeedReport,
+  drawReadsReport,
   drawReplicasReport,
   drawReport,
   drawRestReport,
@@ -15,7 +18,6 @@ import {
   type QuickReport,
   saveReport,
 } from './report.js';
-import { benchRest, type RestOptions } from './rest.js';
 
 const EXIT_USAGE = 2;
 
@@ -48,8 +50,18 @@ async function quick(options: QuickOptions & { readonly json?: boolean }): Promi
   process.stdout.write(`Written as JSON to ${saveReport(report)}.\n`);
 }
 
-async function rest(options: RestOptions & { readonly json?: boolean }): Promise<void> {
-  await publish('rest', options, benchRest, drawRestReport);
+async function rest(options: ComparisonOptions & { readonly json?: boolean }): Promise<void> {
+  const run = (chosen: ComparisonOptions) => compareFromMemory('rest', chosen, progress);
+  await publish('rest', options, run, drawRestReport);
+}
+
+async function reads(options: ReadsOptions & { readonly json?: boolean }): Promise<void> {
+  const run = (chosen: ReadsOptions) =>
+    withServers(async (starter) => {
+      progress('starting PostgreSQL with 100,000 stocks');
+      return await benchReads(await starter.startDatabase(), chosen, progress);
+    });
+  await publish('reads', options, run, drawReadsReport);
 }
 
 async function replicas(options: ReplicasOptions & { readonly json?: boolean }): Promise<void> {
@@ -134,6 +146,15 @@ function commandLine(): Command {
     .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 7)
     .option('--json', 'print JSON only, and write no file')
     .action(rest);
+  program
+    .command('reads')
+    .description(
+      'Reads by source through the caches, under 90 % reads and 10 % sales, and from memory beside servers that do nothing; about 2 minutes',
+    )
+    .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 4)
+    .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 5)
+    .option('--json', 'print JSON only, and write no file')
+    .action(reads);
   program
     .command('replicas')
     .description('Reads by source and the lag of two replicas, under write load; about half a minute')

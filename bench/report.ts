@@ -6,9 +6,10 @@ import Table from 'cli-table3';
 import { projectRoot } from '../src/project-root.js';
 import type { ServerSettings } from './databases.js';
 import type { FeedResult } from './feed.js';
+import type { ComparisonResult } from './memory-comparison.js';
 import type { Case, QuickOptions, QuickResult } from './quick.js';
+import type { ReadsResult } from './reads.js';
 import type { ReplicasResult } from './replicas.js';
-import type { RestResult } from './rest.js';
 
 /** Results are committed, so that a change shows what it does to them. */
 const RESULT_FOLDER = 'bench/results';
@@ -51,16 +52,44 @@ function rounded(_key: string, value: unknown): unknown {
 }
 
 /** The report of `rest` for people. */
-export function drawRestReport({ result }: { readonly result: RestResult }, colours: boolean): string {
-  const { onhand, empty, ratio, target } = result;
-  const table = newTable(['GET one stock from memory', 'per second', 'p50 ms', 'p99 ms'], colours);
+export const drawRestReport = ({ result }: { readonly result: ComparisonResult }, colours: boolean): string =>
+  drawComparison('GET one stock from memory', 'empty Fastify route', result, colours);
+
+function drawComparison(what: string, empty: string, result: ComparisonResult, colours: boolean): string {
+  const table = newTable([what, 'per second', 'p50 ms', 'p99 ms'], colours);
   for (const [name, side] of [
-    ['Onhand', onhand],
-    ['empty Fastify route', empty],
+    ['Onhand', result.onhand],
+    [empty, result.empty],
   ] as const) {
     table.push([name, count(side.median), side.p50Ms.toFixed(1), side.p99Ms.toFixed(1)]);
   }
-  return `${table.toString()}\nRatio ${ratio.toFixed(2)} (goal: ${target}), over ${result.connections} connections.`;
+  const { ratio, target, connections } = result;
+  return `${table.toString()}\nRatio ${ratio.toFixed(2)} (goal: ${target}), over ${connections} connections.`;
+}
+
+/** The report of `reads` for people. */
+export function drawReadsReport({ result }: { readonly result: ReadsResult }, colours: boolean): string {
+  const { mixed, grpc, rest } = result;
+  const table = newTable(
+    ['90 % reads, 10 % sales', 'reads /s', 'source', 'share', 'p50 ms', 'p99 ms'],
+    colours,
+  );
+  for (const { name, readsPerSecond, salesPerSecond, sources, sale } of mixed.runs) {
+    const rows = Object.entries(sources).sort(([, a], [, b]) => b.share - a.share);
+    rows.forEach(([source, { share, p50Ms, p99Ms }], row) => {
+      const head = row === 0 ? [name, count(readsPerSecond)] : ['', ''];
+      table.push([...head, source, `${(100 * share).toFixed(1)} %`, p50Ms.toFixed(1), p99Ms.toFixed(1)]);
+    });
+    table.push(['', count(salesPerSecond), 'sales', '', sale.p50Ms.toFixed(1), sale.p99Ms.toFixed(1)]);
+  }
+  const shares = mixed.runs.map(({ databaseShare }) => `${(100 * databaseShare).toFixed(1)} %`);
+  return [
+    table.toString(),
+    `Two processes with ${count(mixed.entries)} of 100,000 stocks in memory each${mixed.redis ? ', over Redis' : ', without Redis'}; Zipf 0.99. ` +
+      `Reads that PostgreSQL did: ${shares.join(', ')} (the original: 5 %).`,
+    drawComparison('Get one stock from memory, gRPC', 'empty grpc-js method', grpc, colours),
+    drawComparison('GET one stock from memory, REST', 'empty Fastify route', rest, colours),
+  ].join('\n');
 }
 
 /** The report of `replicas` for people. */
