@@ -18,6 +18,7 @@ const programs = {
   test: 'src/dev/run-tests.js',
   check: 'src/dev/check.js',
   bench: 'bench/main.js',
+  demo: 'bench/demo.js',
   onhand: 'src/cli/main.js',
 };
 

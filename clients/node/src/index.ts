@@ -52,6 +52,9 @@ export type {
   ListEvents,
   Read,
 } from './requests.js';
+export type { LoggedOperation, StoreLog } from './store-log.js';
+export type { Sync, SyncOptions } from './sync.js';
+export type { SyncUpdate } from './sync-updates.js';
 export { toDate, toTimestamp } from './timestamps.js';
 export type { CallOptions } from './unary-calls.js';
 export type { Watch, WatchOptions } from './watch.js';

@@ -28,6 +28,8 @@ import {
   type Read,
   type WithStock,
 } from './requests.js';
+import { type Sync, Syncing, type SyncOptions } from './sync.js';
+import type { SyncUpdate } from './sync-updates.js';
 import { type CallOptions, UnaryCalls } from './unary-calls.js';
 import { type Watch, Watching, type WatchOptions } from './watch.js';
 import type { WatchUpdate } from './watch-updates.js';
@@ -120,6 +122,13 @@ export class Onhand {
   /** Follows stocks: a snapshot, then each change once, over restarts of the service and broken connections. */
   watch(wanted: Watch, options: WatchOptions = {}): AsyncGenerator<WatchUpdate, void, undefined> {
     return new Watching(this.#channels, wanted, options, this.options.backoff).updates();
+  }
+
+  /** Streams what a store did up, and what others did in it down, for as long as the store lives. */
+  sync(wanted: Sync, options: SyncOptions = {}): AsyncGenerator<SyncUpdate, void, undefined> {
+    const list = (stocks: List, signal: AbortSignal) => this.list(stocks, { signal });
+    const parts = { channels: this.#channels, list, backoff: this.options.backoff };
+    return new Syncing(parts, wanted, options).updates();
   }
 
   /** Resolves once there is a connection; no call needs that. @throws Error where there is none in time */

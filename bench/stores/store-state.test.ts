@@ -1,0 +1,84 @@
+import { describe, expect, test } from '@jest/globals';
+import type { LogRecord, StoreOperation } from './log-records.js';
+import { StoreState } from './store-state.js';
+
+let made = 0;
+const sale = (productId: string, quantity: number): LogRecord => ({
+  kind: 'operation',
+  operation: { eventId: `id-${made++}`, productId, type: 'SALE', quantity, atMs: made },
+});
+const message = (sequence: number, count: number): LogRecord => ({ kind: 'message', sequence, count });
+const acknowledged = (sequence: number): LogRecord => ({ kind: 'acknowledged', sequence });
+const told = (includedSequence: number, net: number, version: number, isSnapshot = false): LogRecord => ({
+  ...{ kind: 'stocks', includedSequence, isSnapshot, stocks: [{ productId: 'P', net, version }] },
+});
+
+function stateOf(...records: readonly LogRecord[]): StoreState {
+  const state = new StoreState();
+  for (const record of records) state.apply(record);
+  return state;
+}
+
+describe("a store's own stock", () => {
+  test('is the newest that was told and its own operations after that', () => {
+    const state = stateOf(
+      sale('P', 2),
+      message(1, 1),
+      sale('P', 3),
+      message(2, 1),
+      sale('P', 5),
+      told(1, 100, 7),
+    );
+    expect(state.netOf('P')).toBe(100 - 3 - 5);
+    state.apply(told(2, 90, 9));
+    expect(state.netOf('P')).toBe(90 - 5);
+  });
+
+  test('does not go back to what was told late', () => {
+    const state = stateOf(told(0, 100, 7, true), told(0, 120, 5));
+    expect(state.netOf('P')).toBe(100);
+    state.apply(told(0, 80, 2, true));
+    expect(state.netOf('P')).toBe(80);
+  });
+
+  test('of a product that nobody told of is the sum of its operations', () => {
+    expect(stateOf(sale('Q', 2), message(1, 1), sale('Q', 3)).netOf('Q')).toBe(-5);
+  });
+
+  test('keeps what is acknowledged and not yet contained', () => {
+    const state = stateOf(sale('P', 2), message(1, 1), acknowledged(1), told(0, 100, 7));
+    expect(state.netOf('P')).toBe(98);
+    expect(state.pending).toBe(0);
+    state.apply(told(1, 98, 9));
+    expect(state.netOf('P')).toBe(98);
+  });
+});
+
+describe('messages', () => {
+  const ids = (operations: readonly StoreOperation[] | undefined) =>
+    operations?.map(({ quantity }) => quantity);
+
+  test('stand for the same operations for ever, and are forgotten once they are not needed', () => {
+    const state = stateOf(sale('P', 1), sale('P', 2), sale('P', 3), message(1, 2), message(2, 1));
+    expect(ids(state.message(1))).toEqual([1, 2]);
+    expect(ids(state.message(2))).toEqual([3]);
+    state.apply(acknowledged(1));
+    expect(state).toMatchObject({ firstSequence: 2, lastSequence: 2, pending: 1 });
+    state.apply(told(1, 0, 1));
+    expect(state.message(1)).toBeUndefined();
+    expect(ids(state.message(2))).toEqual([3]);
+  });
+
+  test('of a new epoch have what was not acknowledged, in its order', () => {
+    const state = stateOf(
+      ...[{ kind: 'epoch', epoch: 1 } as const, sale('P', 1), sale('P', 2), sale('P', 3)],
+      ...[message(1, 1), message(2, 1), acknowledged(1), { kind: 'epoch', epoch: 4 } as const],
+    );
+    expect(state).toMatchObject({ epoch: 4, cursor: '', lastSequence: 0, firstSequence: 1, waiting: 2 });
+    expect(state.needsSnapshot).toBe(true);
+    state.apply(message(1, 2));
+    expect(ids(state.message(1))).toEqual([2, 3]);
+    state.apply({ kind: 'cursor', cursor: '' });
+    expect(state.needsSnapshot).toBe(false);
+  });
+});

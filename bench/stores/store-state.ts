@@ -1,0 +1,140 @@
+import type { LogRecord, StoreOperation, ToldStock } from './log-records.js';
+
+/** A message that was given out, until it is acknowledged and contained in what the service told. */
+interface Message {
+  readonly sequence: number;
+  readonly operations: readonly StoreOperation[];
+  acknowledged: boolean;
+}
+
+export const deltaOf = ({ type, quantity }: StoreOperation): number =>
+  type === 'SALE' ? -quantity : quantity;
+
+/**
+ * What a store knows: what its records come to, applied one after the other, while they are made as after a crash. The rule
+ * of its stock: the newest that was told, and its own operations after that.
+ */
+export class StoreState {
+  epoch = 0;
+  /** Where to go on with changes; empty where a snapshot is needed. */
+  cursor = '';
+  lastSequence = 0;
+  /** All operations that there ever were. */
+  operations = 0;
+  /** What this epoch sends again may be in its snapshot already: another one is needed after that. */
+  needsSnapshot = false;
+  readonly #net = new Map<string, number>();
+  readonly #versions = new Map<string, number>();
+  #messages: Message[] = [];
+  #waiting: StoreOperation[] = [];
+  #includedSequence = 0;
+  #acknowledged = 0;
+
+  /** The store's own stock of a product. */
+  netOf(productId: string): number {
+    return this.#net.get(productId) ?? 0;
+  }
+
+  /** All products that the store has heard of. */
+  get stocks(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#net);
+  }
+
+  /** Operations that are not known to be durable in the service. */
+  get pending(): number {
+    const given = this.#messages.filter(({ acknowledged }) => !acknowledged);
+    return this.#waiting.length + given.reduce((sum, { operations }) => sum + operations.length, 0);
+  }
+
+  /** When the oldest of them happened. */
+  get oldestPendingMs(): number | undefined {
+    const given = this.#messages.find(({ acknowledged }) => !acknowledged);
+    return (given?.operations ?? this.#waiting)[0]?.atMs;
+  }
+
+  /** Operations that are in no message yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get firstSequence(): number {
+    return this.#messages.find(({ acknowledged }) => !acknowledged)?.sequence ?? this.lastSequence + 1;
+  }
+
+  message(sequence: number): readonly StoreOperation[] | undefined {
+    return this.#messages.find((message) => message.sequence === sequence)?.operations;
+  }
+
+  apply(record: LogRecord): void {
+    switch (record.kind) {
+      case 'operation':
+        this.operations++;
+        this.#waiting.push(record.operation);
+        this.#add(record.operation.productId, deltaOf(record.operation));
+        break;
+      case 'message': {
+        const operations = this.#waiting.splice(0, record.count);
+        this.#messages.push({ sequence: record.sequence, operations, acknowledged: false });
+        this.lastSequence = record.sequence;
+        break;
+      }
+      case 'epoch':
+        this.#begin(record.epoch);
+        break;
+      case 'acknowledged':
+        this.#acknowledged = Math.max(this.#acknowledged, record.sequence);
+        for (const message of this.#messages) message.acknowledged ||= message.sequence <= record.sequence;
+        this.#forget();
+        break;
+      case 'stocks':
+        this.#tell(record.stocks, record.includedSequence, record.isSnapshot);
+        break;
+      case 'cursor':
+        this.cursor = record.cursor;
+        if (record.cursor === '') this.needsSnapshot = false;
+        break;
+    }
+  }
+
+  /** What was acknowledged in the epoch before is in its snapshot; all else is sent again. */
+  #begin(epoch: number): void {
+    this.needsSnapshot = this.operations > 0;
+    const open = this.#messages.filter(({ acknowledged }) => !acknowledged);
+    this.#waiting = [...open.flatMap(({ operations }) => operations), ...this.#waiting];
+    this.#messages = [];
+    this.epoch = epoch;
+    this.cursor = '';
+    this.lastSequence = 0;
+    this.#includedSequence = 0;
+    this.#acknowledged = 0;
+  }
+
+  #tell(stocks: readonly ToldStock[], includedSequence: number, isSnapshot: boolean): void {
+    const own = stocks.length === 0 ? new Map<string, number>() : this.#ownAfter(includedSequence);
+    for (const { productId, net, version } of stocks) {
+      if (!isSnapshot && version < (this.#versions.get(productId) ?? 0)) continue;
+      this.#versions.set(productId, version);
+      this.#net.set(productId, net + (own.get(productId) ?? 0));
+    }
+    this.#includedSequence = Math.max(this.#includedSequence, includedSequence);
+    this.#forget();
+  }
+
+  /** What the store's own operations after this message come to, by product. */
+  #ownAfter(sequence: number): Map<string, number> {
+    const sums = new Map<string, number>();
+    const after = this.#messages.filter((message) => message.sequence > sequence);
+    for (const operation of [...after.flatMap(({ operations }) => operations), ...this.#waiting])
+      sums.set(operation.productId, (sums.get(operation.productId) ?? 0) + deltaOf(operation));
+    return sums;
+  }
+
+  #forget(): void {
+    const done = Math.min(this.#acknowledged, this.#includedSequence);
+    while (this.#messages[0] !== undefined && this.#messages[0].sequence <= done) this.#messages.shift();
+  }
+
+  #add(productId: string, delta: number): void {
+    this.#net.set(productId, this.netOf(productId) + delta);
+  }
+}
