@@ -10,6 +10,8 @@ export interface ServiceProcess {
   readonly grpcAddress: string;
   readonly httpUrl: string;
   readonly metricsUrl: string;
+  /** The last lines that it wrote. */
+  readonly output: readonly string[];
   /** SIGTERM; resolves to the exit code. */
   stop(): Promise<number | null>;
   /** SIGKILL; resolves when the process is gone. */
@@ -47,7 +49,8 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     },
   );
   const ended = once(child, 'exit');
-  const { grpcPort, httpPort, metricsPort } = await serving(child);
+  const output: string[] = [];
+  const { grpcPort, httpPort, metricsPort } = await serving(child, output);
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     child.kill(signal);
     await ended;
@@ -58,6 +61,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     grpcAddress: `127.0.0.1:${grpcPort}`,
     httpUrl: `http://127.0.0.1:${httpPort}`,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    output,
     stop: () => end('SIGTERM'),
     kill9: async () => {
       await end('SIGKILL');
@@ -87,9 +91,8 @@ const environmentOf = (options: ServiceOptions): Record<string, string> => ({
 });
 
 /** Reads the service's log until it serves. Keeps reading after that, so that the pipe never fills. */
-function serving(child: ChildProcess): Promise<ServingLine> {
+function serving(child: ChildProcess, output: string[]): Promise<ServingLine> {
   return new Promise((resolve, reject) => {
-    const output: string[] = [];
     const fail = (why: string) => {
       child.kill('SIGKILL');
       reject(new Error(`the service ${why}\n${output.join('\n')}`));

@@ -77,7 +77,8 @@ export class Stage {
 
   /** Every service that was started still runs, as the same process, and stops in good order. */
   async expectServicesAlive(): Promise<void> {
-    expect(this.#services.map(({ pid }) => isAlive(pid))).toEqual(this.#services.map(() => true));
+    const ended = this.#services.filter(({ pid }) => !isAlive(pid)).map(({ output }) => output.slice(-20));
+    expect(ended).toEqual([]);
     for (const service of this.#services.splice(0)) expect(await service.stop()).toBe(0);
   }
 
