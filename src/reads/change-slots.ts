@@ -16,7 +16,7 @@ const BEATS_TO_INCLUDE = 2;
  * dropped cannot tell, and would take in an old copy for good.
  */
 export class ChangeSlots {
-  /** By slot, of its newest change: the beat of the poll that delivered it, its stock and version. */
+  /** By slot, of its newest change: the beat of the poll that delivered it, its stock if there was one, and its version. */
   readonly #beats: Float64Array;
   readonly #names: (string | undefined)[];
   readonly #versions: Float64Array;
@@ -32,7 +32,6 @@ export class ChangeSlots {
   reset(beat: bigint): void {
     this.#beats.fill(Number(beat));
     this.#names.fill(undefined);
-    this.#versions.fill(0);
   }
 
   /** A poll with this beat has delivered a change. */
