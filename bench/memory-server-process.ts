@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { projectRoot } from '../src/project-root.js';
+import { SERVICE_NODE_ARGUMENTS } from '../src/service-command.js';
 
 export type MemoryServerKind = 'rest' | 'grpc' | 'empty rest' | 'empty grpc';
 
@@ -11,7 +12,9 @@ export class MemoryServer {
   readonly #port: Promise<number>;
 
   constructor(kind: MemoryServerKind) {
-    this.#child = fork(join(projectRoot(), 'dist/bench/memory-server.js'), [kind]);
+    this.#child = fork(join(projectRoot(), 'dist/bench/memory-server.js'), [kind], {
+      execArgv: [...SERVICE_NODE_ARGUMENTS],
+    });
     this.#port = once(this.#child, 'message').then(([{ port }]) => port as number);
   }
 

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { projectRoot } from '../src/project-root.js';
+import { SERVICE_NODE_ARGUMENTS, serviceProgram } from '../src/service-command.js';
 
 /** A real service: `node dist/src/main.js` in a process of its own, on free ports of loopback. */
 export interface ServiceProcess {
@@ -40,14 +39,10 @@ const START_TIMEOUT_MS = 60_000;
 /** Starts a service; resolves when it takes requests, rejects with its output where it ends before. */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
   const imports = (options.imports ?? []).flatMap((module) => ['--import', module]);
-  const child = spawn(
-    process.execPath,
-    ['--enable-source-maps', ...imports, join(projectRoot(), 'dist/src/main.js')],
-    {
-      env: { ...inherited(options), ...environmentOf(options), ...options.environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn(process.execPath, [...SERVICE_NODE_ARGUMENTS, ...imports, serviceProgram()], {
+    env: { ...inherited(options), ...environmentOf(options), ...options.environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const ended = once(child, 'exit');
   const output: string[] = [];
   const { grpcPort, httpPort, metricsPort } = await serving(child, output);

@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { projectRoot } from '../project-root.js';
+import { SERVICE_NODE_ARGUMENTS, serviceProgram } from '../service-command.js';
 import { LogTail } from './log-tail.js';
 import { poll } from './poll.js';
 import { endProcess, logPosition, spawnServer } from './server-process.js';
@@ -28,7 +27,7 @@ export async function startServiceChild(options: ServiceOptions, signal: AbortSi
   });
   const service = spawnServer({
     command: process.execPath,
-    args: ['--enable-source-maps', join(projectRoot(), 'dist', 'src', 'main.js')],
+    args: [...SERVICE_NODE_ARGUMENTS, serviceProgram()],
     logFile: options.logFile,
     env: options.environment,
     onSpawn: options.onSpawn,
