@@ -14,10 +14,12 @@ import {
   drawReplicasReport,
   drawReport,
   drawRestReport,
+  drawSyncReport,
   formatReport,
   type QuickReport,
   saveReport,
 } from './report.js';
+import { SyncBench, type SyncOptions } from './sync.js';
 
 const EXIT_USAGE = 2;
 
@@ -75,6 +77,15 @@ async function feed({ plan, ...options }: FeedOptions & { plan?: boolean; json?:
       return await new FeedBench(await starter.startDatabase(), chosen, progress).run();
     });
   await publish('feed', options, run, (report, colours) => drawFeedReport(report, colours, plan === true));
+}
+
+async function sync(options: SyncOptions & { readonly json?: boolean }): Promise<void> {
+  const run = (chosen: SyncOptions) =>
+    withServers(async (starter) => {
+      progress('starting PostgreSQL with 100,000 stocks');
+      return await new SyncBench(await starter.startDatabase(), chosen, progress).run();
+    });
+  await publish('sync', options, run, drawSyncReport);
 }
 
 /** Runs a benchmark, and prints its report or writes it down. */
@@ -171,6 +182,12 @@ function commandLine(): Command {
     .option('--plan', 'print the plans of the poll too, at rest and under writes')
     .option('--json', 'print JSON only, and write no file')
     .action(feed);
+  program
+    .command('sync')
+    .description('Stores that send the logs of their offline time, one and twenty at once; about a minute')
+    .option('--rounds <n>', 'runs of each case, in turn', wholeNumber(1, 4), 1)
+    .option('--json', 'print JSON only, and write no file')
+    .action(sync);
   return program;
 }
 

@@ -10,6 +10,7 @@ import type { ComparisonResult } from './memory-comparison.js';
 import type { Case, QuickOptions, QuickResult } from './quick.js';
 import type { ReadsResult } from './reads.js';
 import type { ReplicasResult } from './replicas.js';
+import type { SyncResult } from './sync.js';
 
 /** Results are committed, so that a change shows what it does to them. */
 const RESULT_FOLDER = 'bench/results';
@@ -144,6 +145,23 @@ export function drawFeedReport(
     'processor: the server for all feeds and for all writers, and the processes that follow. Delay: commit to delivery.',
     ...plans.map(([when, { scans }]) => `Event log, ${when}: ${scans.join(', ')}.`),
     ...(withPlans ? plans.map(([when, { lines }]) => `\nThe plan ${when}:\n${lines.join('\n')}`) : []),
+  ].join('\n');
+}
+
+/** The report of `sync` for people. */
+export function drawSyncReport({ result }: { readonly result: SyncResult }, colours: boolean): string {
+  const head = ['Stores', 'operations', 'in a message', 'operations /s', 'service µs each', 'server µs each'];
+  const table = newTable(head, colours);
+  for (const { stores, acknowledged, messageSize, operationsPerSecond, serviceUs, serverUs } of result.runs)
+    table.push(
+      [stores, acknowledged, messageSize, operationsPerSecond, serviceUs, serverUs].map((each) =>
+        count(each),
+      ),
+    );
+  return [
+    table.toString(),
+    'Operations that were made durable, each an event and a change of one of 1,000 stocks per store; the stores run on the',
+    'same processors. Service and server: their processor time for one operation.',
   ].join('\n');
 }
 
