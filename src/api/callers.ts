@@ -29,7 +29,9 @@ export class Callers {
     grpcAddress: string,
     private readonly httpUrl: string,
   ) {
-    this.grpc = new InventoryServiceClient(grpcAddress, credentials.createInsecure());
+    // A connection of its own, as another program would have.
+    const options = { 'grpc.use_local_subchannel_pool': 1 };
+    this.grpc = new InventoryServiceClient(grpcAddress, credentials.createInsecure(), options);
   }
 
   /** Native gRPC, with an object or the raw bytes of a message. */

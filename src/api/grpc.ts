@@ -18,7 +18,6 @@ import {
   RestockRequest,
   SellRequest,
   SyncRequest,
-  type SyncResponse,
   WatchRequest,
   type WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
@@ -124,9 +123,11 @@ const passThrough = (bytes: Buffer): Buffer => bytes;
 
 function rawDefinition() {
   const methods = Object.entries(InventoryServiceService);
-  return Object.fromEntries(
-    methods.map(([name, method]) => [name, { ...method, requestDeserialize: passThrough }]),
-  );
+  const raw = methods.map(([name, method]) => [name, { ...method, requestDeserialize: passThrough }]);
+  const { sync } = InventoryServiceService;
+  // Its answers are encoded already.
+  const rawSync = { ...sync, requestDeserialize: passThrough, responseSerialize: passThrough };
+  return { ...Object.fromEntries(raw), sync: rawSync };
 }
 
 function implementation(calls: Calls) {
@@ -134,7 +135,7 @@ function implementation(calls: Calls) {
   const handlers = (Object.keys(unary) as UnaryRpc[]).map((rpc) => [rpc, unaryHandler(calls, rpc)] as const);
   return {
     ...Object.fromEntries(handlers),
-    sync: (call: ServerDuplexStream<Buffer, SyncResponse>) => serveSync(calls, call),
+    sync: (call: ServerDuplexStream<Buffer, Buffer>) => serveSync(calls, call),
     watch: (call: ServerWritableStream<Buffer, WatchResponse>) => {
       const decode = () => decodeRequest('watch', call.request);
       const deadlineMs = deadlineOf(call);
@@ -168,7 +169,7 @@ function deadlineOf(call: { getDeadline(): Deadline }): number | undefined {
   return deadline === Number.POSITIVE_INFINITY ? undefined : performance.now() + deadline - Date.now();
 }
 
-function serveSync(calls: Calls, call: ServerDuplexStream<Buffer, SyncResponse>): void {
+function serveSync(calls: Calls, call: ServerDuplexStream<Buffer, Buffer>): void {
   const incoming = new IncomingMessages(call);
   const requests: Incoming<SyncRequest> = {
     async next() {

@@ -18,7 +18,6 @@ import type {
   SellRequest,
   SellResponse,
   SyncRequest,
-  SyncResponse,
   WatchRequest,
   WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
@@ -29,7 +28,7 @@ import { stockAfter, toEvent, toFreshness, toGetResponse, toStock, toWatchRespon
 import { accepted, nameOf, toOperationResult } from './outcomes.js';
 import { eventTokens, listTokens } from './page-token.js';
 import type { CallContext, Handlers, Incoming, StreamHandlers } from './rpcs.js';
-import { commandsOf, toSyncResponse } from './sync-messages.js';
+import { commandsOf, encodeSyncItem } from './sync-messages.js';
 import {
   validateBatchGet,
   validateGet,
@@ -101,15 +100,15 @@ export class InventoryHandlers implements Handlers, StreamHandlers {
     return { results, successCount, failureCount: results.length - successCount };
   }
 
-  async *sync(requests: Incoming<SyncRequest>, signal: AbortSignal): AsyncGenerator<SyncResponse> {
+  sync(requests: Incoming<SyncRequest>, signal: AbortSignal): AsyncGenerator<Buffer> {
     const source = new SyncSource(requests, { actor: 'anonymous', origin: 'SYNC' });
-    for await (const item of this.options.syncs.stream(source, signal)) {
+    return this.options.syncs.stream(source, signal, (item) => {
       if (item.kind === 'ACK') {
         for (const [command, outcome] of commandsOf(item))
           this.options.commandDecided(command.type, nameOf(outcome));
       }
-      yield toSyncResponse(item, source.cursors);
-    }
+      return encodeSyncItem(item, source.cursors);
+    });
   }
 
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse> {

@@ -14,7 +14,6 @@ import type {
   SellRequest,
   SellResponse,
   SyncRequest,
-  SyncResponse,
   WatchRequest,
   WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
@@ -73,7 +72,8 @@ export interface Incoming<Message> {
 
 /** What goes in and out of each RPC whose answer is a stream. */
 export interface StreamedRpcs {
-  sync: { request: Incoming<SyncRequest>; response: SyncResponse };
+  /** The answer is an encoded SyncResponse: it may have to wait for a store that reads slowly, and is small so. */
+  sync: { request: Incoming<SyncRequest>; response: Buffer };
   watch: { request: WatchRequest; response: WatchResponse };
 }
 

@@ -1,15 +1,18 @@
 import type { Command, Outcome } from '../domain/types.js';
 import { ErrorReason } from '../gen/grpc/inventory/v1/error_reason.js';
 import { Effect, EventStatus, type OperationResult } from '../gen/grpc/inventory/v1/inventory.js';
-import type { SyncAck, SyncResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
+import { type SyncAck, SyncResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import { type Acknowledgement, type BadOperation, isCommand, type SyncItem } from '../sync/store-message.js';
 import { wireMessage } from './errors.js';
 import { changedStock, toTimestamp } from './messages.js';
 import { toOperationResult } from './outcomes.js';
 import type { WatchCursors } from './watch-cursor.js';
 
-/** What is sent down a store's stream, as the store sees it. */
-export function toSyncResponse(item: SyncItem, cursors: WatchCursors): SyncResponse {
+/** What is sent down a store's stream: an encoded SyncResponse. */
+export const encodeSyncItem = (item: SyncItem, cursors: WatchCursors): Buffer =>
+  Buffer.from(SyncResponse.encode(toSyncResponse(item, cursors)).finish());
+
+function toSyncResponse(item: SyncItem, cursors: WatchCursors): SyncResponse {
   const response: SyncResponse = { ack: undefined, change: undefined, heartbeat: undefined };
   switch (item.kind) {
     case 'ACK':

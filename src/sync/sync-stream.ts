@@ -6,7 +6,13 @@ import type { Ledger } from '../ledger/ledger.js';
 import { ChangesElsewhere } from './changes-elsewhere.js';
 import { Outbox } from './outbox.js';
 import type { OwnSequences } from './own-sequences.js';
-import { isCommand, type MessageSource, type StoreMessage, type SyncItem } from './store-message.js';
+import {
+  isCommand,
+  type MessageSource,
+  type StocksChanged,
+  type StoreMessage,
+  type SyncItem,
+} from './store-message.js';
 
 /**
  * What a stream may have taken and not yet acknowledged; then it reads no further. So a store that does not read its
@@ -17,7 +23,9 @@ const OPERATIONS_UNACKNOWLEDGED = 2_000;
 /** A message that cannot be made durable within this time ends its stream. */
 const MESSAGE_DEADLINE_MS = 30_000;
 
-export interface SyncStreamOptions {
+export interface SyncStreamOptions<T> {
+  /** Makes of what is to be told what is sent: at once, so that what waits for the store to read is small. */
+  readonly encode: (item: SyncItem) => T;
   readonly ledger: Pick<Ledger, 'submitMessage'>;
   /** Lets few enough messages of all streams into the ledger at once, in the order in which they ask. */
   readonly inTurn: <T>(act: () => Promise<T>) => Promise<T>;
@@ -26,8 +34,8 @@ export interface SyncStreamOptions {
 }
 
 /** One store's stream, once it has said hello: its log goes up, changes made elsewhere come down. */
-export class SyncStream {
-  readonly #outbox = new Outbox<SyncItem>();
+export class SyncStream<T> {
+  readonly #outbox = new Outbox<T>();
   readonly #changes: ChangesElsewhere;
   /** Acknowledgements in their order; fails with the first message that cannot be acknowledged. */
   #acks: Promise<void> = Promise.resolve();
@@ -46,7 +54,7 @@ export class SyncStream {
 
   /** @param log as the hello found it. */
   constructor(
-    private readonly options: SyncStreamOptions,
+    private readonly options: SyncStreamOptions<T>,
     readonly log: LogCursor,
     private readonly own: OwnSequences,
   ) {
@@ -61,9 +69,11 @@ export class SyncStream {
    *
    * @throws InventoryError why it ends otherwise; what was acknowledged before is durable.
    */
-  async *run(source: MessageSource, batches: AsyncIterable<WatchBatch>): AsyncGenerator<SyncItem> {
+  async *run(source: MessageSource, batches: AsyncIterable<WatchBatch>): AsyncGenerator<T> {
     const { epoch, sequence } = this.log;
-    yield { kind: 'ACK', epoch, sequence, operations: [], outcomes: [], replayed: false };
+    yield this.options.encode({
+      ...{ kind: 'ACK', epoch, sequence, operations: [], outcomes: [], replayed: false },
+    });
     void this.#takeMessages(source);
     void this.#followChanges(batches);
     try {
@@ -100,9 +110,9 @@ export class SyncStream {
     if (cursor !== undefined && cursor !== this.#toldCursor) {
       this.#toldCursor = cursor;
       const includedSequence = this.#includedSequence;
-      void this.#outbox.put({ kind: 'CHANGE', changes: [], includedSequence, cursor });
+      void this.#put({ kind: 'CHANGE', changes: [], includedSequence, cursor });
     }
-    await this.#outbox.put({ kind: 'HEARTBEAT', watermarkUs });
+    await this.#put({ kind: 'HEARTBEAT', watermarkUs });
     this.#beating = false;
   }
 
@@ -141,7 +151,7 @@ export class SyncStream {
   /** Lets a message into the ledger; its acknowledgement follows those of the messages before it. */
   #take(message: StoreMessage): void {
     const replayed = message.sequence <= this.#taken;
-    this.#count(message, 1);
+    this.#count(message.operations.length, 1);
     const outcomes = this.options.inTurn(() => this.#submit(message));
     // Looked at in its turn.
     outcomes.catch(() => undefined);
@@ -164,35 +174,42 @@ export class SyncStream {
     const { epoch, sequence, operations } = message;
     this.own.committed(sequence);
     this.options.acknowledged(message, replayed);
-    const sent = this.#outbox.put({ kind: 'ACK', epoch, sequence, operations, outcomes, replayed });
+    const sent = this.#put({ kind: 'ACK', epoch, sequence, operations, outcomes, replayed });
+    const { length } = operations;
     void sent.then(() => {
-      this.#count(message, -1);
+      this.#count(length, -1);
       this.#goOn();
     });
   }
 
-  #count({ operations }: StoreMessage, by: 1 | -1): void {
+  #put(item: SyncItem): Promise<void> {
+    return this.#outbox.put(this.options.encode(item));
+  }
+
+  #count(operations: number, by: 1 | -1): void {
     this.#unacknowledged.messages += by;
-    this.#unacknowledged.operations += by * operations.length;
+    this.#unacknowledged.operations += by * operations;
   }
 
   async #followChanges(batches: AsyncIterable<WatchBatch>): Promise<void> {
     try {
       for await (const batch of batches) {
-        for (const message of this.#changes.take(batch)) {
-          this.#includedSequence = message.includedSequence;
-          const { cursor, changes } = message;
-          // Where changes begin is told at once; after that an empty message would tell nothing that is in a hurry.
-          if (changes.length === 0 && this.#mark !== undefined) continue;
-          if (cursor !== undefined) this.#toldCursor = cursor;
-          await this.#outbox.put(message);
-        }
+        await Promise.all(this.#changes.take(batch).map((message) => this.#tell(message)));
         if (batch.mark !== undefined && (batch.phase === 'LIVE' || batch.changes.length === 0))
           this.#mark = batch.mark;
       }
     } catch (error) {
       await this.#end(error);
     }
+  }
+
+  async #tell(message: StocksChanged): Promise<void> {
+    const { cursor, changes, includedSequence } = message;
+    this.#includedSequence = includedSequence;
+    // Where changes begin is told at once; after that an empty message would tell nothing that is in a hurry.
+    if (changes.length === 0 && this.#mark !== undefined) return;
+    if (cursor !== undefined) this.#toldCursor = cursor;
+    await this.#put(message);
   }
 
   /** Ends once what was taken is settled; the first reason counts. */

@@ -34,9 +34,19 @@ const HELLO_MS = 10_000;
 /** Messages of all streams that are in the ledger at once: as many as keep it busy, and bound what they hold. */
 const MESSAGES_IN_LEDGER = 32;
 
+/** One stream that is served. */
+interface Served<T> {
+  readonly source: MessageSource;
+  readonly signal: AbortSignal;
+  readonly encode: (item: SyncItem) => T;
+}
+
+/** A stream, whatever it sends. */
+type AnyStream = Pick<SyncStream<unknown>, 'log' | 'beat' | 'supersede' | 'stopTaking'>;
+
 /** The stores' streams of this process: one for each store, the newest. */
 export class SyncStreams {
-  readonly #streams = new Map<string, SyncStream>();
+  readonly #streams = new Map<string, AnyStream>();
   readonly #inTurn = pLimit(MESSAGES_IN_LEDGER);
   readonly #beats: NodeJS.Timeout;
   #draining = false;
@@ -53,16 +63,21 @@ export class SyncStreams {
   /**
    * Serves a store's stream, until the store has no more messages or `signal` is aborted.
    *
+   * @param encode makes of what is to be told what is given.
    * @throws InventoryError what the source throws, DEADLINE_EXCEEDED (no hello), EPOCH_SUPERSEDED, SEQUENCE_GAP, LOG_FORKED, STREAM_SUPERSEDED, RESYNC,
    *   QUEUE_FULL, DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN, SHUTTING_DOWN.
    */
-  async *stream(source: MessageSource, signal: AbortSignal): AsyncGenerator<SyncItem> {
+  async *stream<T>(
+    source: MessageSource,
+    signal: AbortSignal,
+    encode: (item: SyncItem) => T,
+  ): AsyncGenerator<T> {
     const hello = await inTime(source.hello(), this.options.helloMs ?? HELLO_MS);
     if (this.#draining) throw shuttingDown();
     this.options.watches.throwIfClosed();
     const log = await this.options.ledger.openLog(hello.storeId, hello.epoch);
     if (signal.aborted) return;
-    yield* this.#serve(hello, log, source, signal);
+    yield* this.#serve(hello, log, { source, signal, encode });
   }
 
   /** Takes no more streams, and no more messages; what was taken is acknowledged. `Watches.drain` then ends the streams. */
@@ -72,18 +87,15 @@ export class SyncStreams {
     for (const stream of this.#streams.values()) stream.stopTaking();
   }
 
-  async *#serve(
+  async *#serve<T>(
     { storeId, changesFrom }: Hello,
     log: LogCursor,
-    source: MessageSource,
-    signal: AbortSignal,
-  ): AsyncGenerator<SyncItem> {
+    { source, signal, encode }: Served<T>,
+  ): AsyncGenerator<T> {
     const own = new OwnSequences(log.epoch, log.sequence);
-    const stream = new SyncStream(
-      { ...this.options, inTurn: this.#inTurn, acknowledged: this.#acknowledged },
-      log,
-      own,
-    );
+    const { ledger } = this.options;
+    const options = { encode, ledger, inTurn: this.#inTurn, acknowledged: this.#acknowledged };
+    const stream = new SyncStream(options, log, own);
     const leaving = new AbortController();
     const leave = () => {
       stream.leave();
@@ -106,7 +118,7 @@ export class SyncStreams {
   }
 
   /** @throws InventoryError STREAM_SUPERSEDED where a newer one is here already. */
-  #register(stream: SyncStream): void {
+  #register(stream: AnyStream): void {
     const { storeId, stream: number } = stream.log;
     const other = this.#streams.get(storeId);
     if (other !== undefined && other.log.stream > number) throw streamSuperseded(storeId);
@@ -132,7 +144,7 @@ export class SyncStreams {
   }
 
   /** The newest streams, those of other processes too; undefined where they cannot be read now. */
-  async #newest(streams: readonly SyncStream[]): Promise<ReadonlyMap<string, bigint> | undefined> {
+  async #newest(streams: readonly AnyStream[]): Promise<ReadonlyMap<string, bigint> | undefined> {
     const pool = this.options.primary();
     if (pool === undefined || streams.length === 0) return undefined;
     return await newestStreams(
