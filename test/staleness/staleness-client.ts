@@ -21,11 +21,11 @@ const WRITERS = 12;
 const DEADLINE_MS = 5_000;
 const RETRY_AFTER_MS = 50;
 /** Of a BatchGet. */
-const LARGEST_BATCH = 20;
+const LARGEST_BATCH = 25;
 /** Of an Apply. */
 const LARGEST_APPLY = 5;
 /** How often what is read and written, as shares. */
-const READ_SHARES = { batch: 0.1, rest: 0.05, strong: 0.02, minVersion: 0.1 };
+const READ_SHARES = { batch: 0.2, rest: 0.05, strong: 0.02, minVersion: 0.1 };
 const WRITE_SHARES = { apply: 0.1, sell: 0.3 };
 
 /** The stocks that are asked for follow a few hot ones. */

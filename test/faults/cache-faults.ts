@@ -1,0 +1,202 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect } from '@jest/globals';
+import { withConnection } from '../../src/dev/postgres-session.js';
+import { insertStocks } from '../load/opening-stocks.js';
+import type { ServerName } from './replicated-servers.js';
+import type { Scene } from './staleness-scene.js';
+
+/** What breaks under the caches. Each makes sure that it happened, while reads and writes went on, and ends it. */
+
+const REPLAY_PAUSED_MS = 15_000;
+const HELD_MS = 10_000;
+const STANDBYS_AWAY_MS = 8_000;
+const AWAY_MS = 5_000;
+const DUMP_AGE_MS = 20_000;
+const FLUSHES = 30;
+const FLUSH_EVERY_MS = 300;
+/** So much less than it uses is what Redis may use: some hundred stocks have to go, and again whenever others come. */
+const TOO_LITTLE_BYTES = 100_000;
+const CROWDED_MS = 15_000;
+/** Few: the breaker opens. */
+const OOM_ERRORS = 15;
+const LATE_MS = 250;
+const LATE_FOR_MS = 10_000;
+const OLD_MS = 2_000;
+const ALONE_MS = 2_000;
+const STOPS = 30;
+const LONGEST_STOP_MS = 900;
+
+/** Both standbys go on receiving, so that writes go on, and show nothing of it. */
+export async function pauseReplay({ servers }: Scene): Promise<void> {
+  for (const name of servers.standbys) await servers.run(name, 'SELECT pg_wal_replay_pause()');
+  await pause(REPLAY_PAUSED_MS);
+  for (const name of servers.standbys) {
+    const [row] = await servers.run(name, 'SELECT pg_get_wal_replay_pause_state() AS state');
+    expect(row).toEqual({ state: 'paused' });
+    await servers.run(name, 'SELECT pg_wal_replay_resume()');
+  }
+}
+
+/** Without any standby no commit goes through, so that nothing new is acknowledged; reads go on all the same. */
+export async function killStandbys({ servers }: Scene): Promise<void> {
+  const standbys = servers.standbys as [ServerName, ServerName];
+  for (const name of standbys) await servers.server(name).kill9();
+  await pause(STANDBYS_AWAY_MS);
+  const [row] = await servers.run('a', 'SELECT count(*)::integer AS streaming FROM pg_stat_replication');
+  expect(row).toEqual({ streaming: 0 });
+  for (const name of standbys) await servers.follow(name);
+}
+
+/** A transaction that took its number before all that comes meanwhile, and commits after it. */
+export async function holdTransaction({ servers, client }: Scene): Promise<void> {
+  const before = client.totals.writes;
+  await withConnection(servers.url('a'), async (session) => {
+    await session.query('BEGIN');
+    await insertStocks(session, ['held'], ['open'], 10);
+    await pause(HELD_MS);
+    await session.query('COMMIT');
+  });
+  expect(client.totals.writes - before).toBeGreaterThan(100);
+}
+
+export async function loseThePrimary({ servers, client }: Scene): Promise<void> {
+  await servers.cutPower('a');
+  await servers.promote();
+  const before = client.totals.writes;
+  await client.untilMoreReadings(30_000, 60_000);
+  expect(client.totals.writes - before).toBeGreaterThan(100);
+}
+
+export async function killRedis({ redis }: Scene): Promise<void> {
+  await redis.kill9();
+  await pause(AWAY_MS);
+  await redis.startAgain();
+  expect(await redis.figure('total_connections_received')).toBeGreaterThan(0);
+}
+
+export async function stopRedis({ redis }: Scene): Promise<void> {
+  redis.signal('SIGSTOP');
+  await pause(AWAY_MS);
+  redis.signal('SIGCONT');
+}
+
+/** Everything that was written meanwhile is missing in it. */
+export async function restoreOldDump({ redis, client }: Scene): Promise<void> {
+  await redis.run('SAVE');
+  const saved = Number(await redis.run('DBSIZE'));
+  const before = client.totals.writes;
+  await pause(DUMP_AGE_MS);
+  await redis.kill9();
+  await redis.startAgain();
+  expect(client.totals.writes - before).toBeGreaterThan(1_000);
+  expect(saved).toBeGreaterThan(1_000);
+  expect(Number(await redis.run('DBSIZE'))).toBeGreaterThan(saved / 2);
+}
+
+export async function flush({ redis }: Scene): Promise<void> {
+  for (let time = 0; time < FLUSHES; time++) {
+    expect(Number(await redis.run('DBSIZE'))).toBeGreaterThan(0);
+    await redis.run('FLUSHALL');
+    await pause(FLUSH_EVERY_MS);
+  }
+}
+
+async function crowd(redis: Scene['redis'], policy: 'allkeys-lru' | 'noeviction'): Promise<void> {
+  const bytes = (await redis.figure('used_memory')) - TOO_LITTLE_BYTES;
+  await redis.run('CONFIG', 'SET', 'maxmemory-policy', policy);
+  await redis.run('CONFIG', 'SET', 'maxmemory', String(bytes));
+}
+
+export async function evict({ redis }: Scene): Promise<void> {
+  await crowd(redis, 'allkeys-lru');
+  await pause(CROWDED_MS);
+  expect(await redis.figure('evicted_keys')).toBeGreaterThan(1_000);
+}
+
+export async function fillUp({ redis }: Scene): Promise<void> {
+  await crowd(redis, 'noeviction');
+  await pause(CROWDED_MS);
+  expect(await redis.figure('errorstat_OOM')).toBeGreaterThan(OOM_ERRORS);
+}
+
+/** The others go on with Redis, so that what it holds is new, and what this one holds must not be taken for it. */
+export async function cutOneOff({ toRedis }: Scene): Promise<void> {
+  toRedis.cut();
+  await pause(AWAY_MS);
+  toRedis.heal();
+  await pause(AWAY_MS);
+  expect(toRedis.broken).toBeGreaterThan(0);
+  const broken = toRedis.broken;
+  toRedis.hang();
+  await pause(AWAY_MS);
+  toRedis.heal();
+  expect(toRedis.broken).toBeGreaterThan(broken);
+}
+
+/** Stopped at any moment: between a read of the database and its way into the caches, too. */
+export async function stopProcesses({ services }: Scene): Promise<void> {
+  for (let stop = 0; stop < STOPS; stop++) {
+    const { pid } = services[stop % services.length]!;
+    process.kill(pid, 'SIGSTOP');
+    await pause(100 + ((stop * 370) % LONGEST_STOP_MS));
+    process.kill(pid, 'SIGCONT');
+    await pause(50);
+  }
+}
+
+export async function stopProcessesWhileCrowded(scene: Scene): Promise<void> {
+  await crowd(scene.redis, 'allkeys-lru');
+  await stopProcesses(scene);
+  expect(await scene.redis.figure('evicted_keys')).toBeGreaterThan(1_000);
+}
+
+/** Near enough to be read, and late enough that what is written is long known elsewhere when they show it. */
+export async function lateStandbys({ servers }: Scene): Promise<void> {
+  const set = async (delayMs: number) => {
+    for (const name of servers.standbys) {
+      const statement = `ALTER SYSTEM SET recovery_min_apply_delay = '${delayMs}ms'`;
+      await servers.run(name, statement, 'SELECT pg_reload_conf()');
+    }
+  };
+  await set(LATE_MS);
+  await pause(LATE_FOR_MS);
+  await set(0);
+}
+
+/** All that is not in a process's memory comes from the standbys then. */
+export async function lateStandbysWithoutRedis(scene: Scene): Promise<void> {
+  await scene.redis.kill9();
+  await lateStandbys(scene);
+  await scene.redis.startAgain();
+}
+
+/** What was new in Redis is gone, while late standbys bring what was before it. */
+export async function lateStandbysAndFlushes(scene: Scene): Promise<void> {
+  await Promise.all([lateStandbys(scene), flush(scene)]);
+}
+
+/** The process that starts finds nothing but what is old in Redis: the others are stopped, and put nothing new there. */
+export async function startBesideOldDump({ redis, services, client, startAgain }: Scene): Promise<void> {
+  const before = client.totals.writes;
+  await redis.run('SAVE');
+  await pause(OLD_MS);
+  expect(client.totals.writes - before).toBeGreaterThan(100);
+  const others = services.slice(1);
+  for (const { pid } of others) process.kill(pid, 'SIGSTOP');
+  await redis.kill9();
+  await redis.startAgain();
+  expect(Number(await redis.run('DBSIZE'))).toBeGreaterThan(100);
+  await startAgain();
+  await pause(ALONE_MS);
+  for (const { pid } of others) process.kill(pid, 'SIGCONT');
+}
+
+/** One process can read the standbys, and hears nothing any more of what is written: neither by its feed nor by hints. */
+export async function cutFromWrites({ toPrimary, toRedis }: Scene): Promise<void> {
+  for (const way of [toPrimary, toRedis]) way.hang();
+  await pause(AWAY_MS);
+  for (const way of [toPrimary, toRedis]) {
+    expect(way.broken).toBeGreaterThan(0);
+    way.heal();
+  }
+}
