@@ -62,7 +62,8 @@ export class StoreProcess {
 
   async #end(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, 'exit');
+    // With its channel: a message on the way to it would keep this process from ending.
+    const ended = Promise.all([once(this.#child, 'exit'), once(this.#child, 'disconnect')]);
     this.#child.kill('SIGKILL');
     await ended;
   }
