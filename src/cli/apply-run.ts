@@ -1,9 +1,9 @@
 import { status } from '@grpc/grpc-js';
+import { OnhandError, type Reason } from '@onhand/client';
 import type { Batch } from './apply-plan.js';
 import type { JobCalls } from './job-calls.js';
 import { type ApplyResponse, type OperationResult, shortName } from './messages.js';
 import type { FileOperation } from './operations.js';
-import { NO_DETAILS, ServiceFailure } from './service-failure.js';
 
 /** Reasons that say when, and not whether: the operation was not decided, and can be asked for again with its id. */
 const NOT_DECIDED = [
@@ -53,13 +53,13 @@ export class ApplyTally {
 /**
  * Sends a batch until all of it is decided.
  *
- * @throws ServiceFailure naming the operation of the file where that can be told
+ * @throws OnhandError naming the operation of the file where that can be told
  */
 export async function sendBatch(calls: JobCalls, batch: Batch): Promise<ApplyResponse> {
   try {
     return await calls.call('Apply', batch.request, throwUnlessDecided);
   } catch (error) {
-    throw error instanceof ServiceFailure ? inTheFilesWords(error, batch) : error;
+    throw error instanceof OnhandError ? inTheFilesWords(error, batch) : error;
   }
 }
 
@@ -67,7 +67,7 @@ function throwUnlessDecided({ results }: ApplyResponse): void {
   const undecided = results.map(reasonOf).find(({ reason }) => NOT_DECIDED.includes(reason));
   if (undecided === undefined) return;
   const { reason, message } = undecided;
-  throw new ServiceFailure(status.UNAVAILABLE, message, { ...NO_DETAILS, reason });
+  throw new OnhandError({ reason: reason as Reason, code: status.UNAVAILABLE, message });
 }
 
 const reasonOf = ({ reason, message }: OperationResult) => ({
@@ -76,8 +76,8 @@ const reasonOf = ({ reason, message }: OperationResult) => ({
 });
 
 /** The service names fields as `operations[3].quantity`; the person knows lines. */
-function inTheFilesWords(failure: ServiceFailure, { operations, request }: Batch): ServiceFailure {
-  const violations = failure.details.violations.map(({ field, description }) => {
+function inTheFilesWords(failure: OnhandError, { operations, request }: Batch): OnhandError {
+  const violations = failure.violations.map(({ field, description }) => {
     const [, index, name] = /^operations\[(\d+)\]\.(.*)$/.exec(field) ?? [];
     const operation = operations[Number(index)];
     return operation === undefined
@@ -87,5 +87,6 @@ function inTheFilesWords(failure: ServiceFailure, { operations, request }: Batch
   const [first, last] = [operations[0]!.place, operations.at(-1)!.place];
   const place = first === last ? first : `${first} to ${last}`;
   const message = `Store ${request.storeId}, ${place}: ${failure.message}`;
-  return new ServiceFailure(failure.code, message, { ...failure.details, violations });
+  const { reason, code, info, retryDelayMs } = failure;
+  return new OnhandError({ reason, code, message, info, violations, retryDelayMs });
 }

@@ -1,10 +1,10 @@
+import { OnhandError } from '@onhand/client';
 import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
 import { metadataPair, units, uuid } from './arguments.js';
 import { type CommandLine, PRODUCT, STORE } from './command-line.js';
 import type { ChangeRequest, ChangeResponse } from './messages.js';
 import { COMMAND_RETRIES, withRetries } from './retries.js';
-import { ServiceFailure } from './service-failure.js';
 import { printJson, type Session } from './session.js';
 import { type Column, count, drawTable } from './tables.js';
 
@@ -77,7 +77,7 @@ export async function change(
     if (options.json) printJson(session, answer);
     else showChange(session, rpc, quantity, answer);
   } catch (error) {
-    if (error instanceof ServiceFailure) error.eventId = eventId;
+    if (error instanceof OnhandError) error.eventIds = [eventId];
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { ServiceFailure } from './service-failure.js';
+import { CLIENT_REASONS, OnhandError } from '@onhand/client';
 import type { Terminal, TextChannel } from './terminal.js';
 import { UnavailableError } from './unavailable-error.js';
 import { UsageError } from './usage-error.js';
@@ -32,7 +32,7 @@ export function reportFailure(error: unknown, terminal: Terminal, options: Repor
     err.line(`${err.paint('red', 'Error:')} ${error.message}`);
     return error instanceof UsageError ? EXIT.usage : EXIT.unavailable;
   }
-  if (!(error instanceof ServiceFailure)) {
+  if (!(error instanceof OnhandError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     err.line(`${err.paint('red', 'A defect of this program:')} ${text}`);
     return EXIT.refused;
@@ -42,17 +42,23 @@ export function reportFailure(error: unknown, terminal: Terminal, options: Repor
   return exitCodeOf(error.code);
 }
 
+/** The service's own reason; empty where the failure did not come from Onhand. */
+export const reasonOf = ({ reason }: OnhandError): string =>
+  CLIENT_REASONS.some((own) => own === reason) ? '' : reason;
+
 /** The failure for programs, in the shape that --json prints. */
-export function failureDocument(failure: ServiceFailure): object {
-  const { reason, metadata, violations } = failure.details;
+export function failureDocument(failure: OnhandError): object {
+  const { info, violations } = failure;
+  const reason = reasonOf(failure);
+  const [eventId] = failure.eventIds;
   return {
     error: {
       code: failure.codeName,
       reason,
       message: failure.message,
-      metadata,
+      metadata: info,
       fieldViolations: violations,
-      ...(failure.eventId === undefined ? {} : { eventId: failure.eventId }),
+      ...(eventId === undefined ? {} : { eventId }),
     },
   };
 }
@@ -71,15 +77,16 @@ function exitCodeOf(code: status): ExitCode {
   }
 }
 
-function failureLines(failure: ServiceFailure, channel: TextChannel, server: string): string[] {
-  const { reason, metadata, violations } = failure.details;
+function failureLines(failure: OnhandError, channel: TextChannel, server: string): string[] {
+  const { info, violations } = failure;
+  const reason = reasonOf(failure);
+  const [eventId] = failure.eventIds;
   const facts: [string, string][] = [
     ['reason', reason === '' ? failure.codeName : `${reason} (${failure.codeName})`],
     ...violations.map(({ field, description }): [string, string] => [field, description]),
-    ...Object.entries(metadata),
+    ...Object.entries(info),
   ];
-  if (failure.eventId !== undefined && metadata.event_id === undefined)
-    facts.push(['event id', failure.eventId]);
+  if (eventId !== undefined && info.event_id === undefined) facts.push(['event id', eventId]);
   const width = Math.max(...facts.map(([name]) => name.length));
   return [
     `${channel.paint('red', 'Error:')} ${failure.message}`,
@@ -100,16 +107,16 @@ const NEXT_STEP_BY_REASON: Readonly<Record<string, string>> = {
   DATABASE_UNAVAILABLE: 'Nothing was changed. Try again; the log of the service says what its database does.',
 };
 
-function nextStep(failure: ServiceFailure, server: string): string {
-  const known = NEXT_STEP_BY_REASON[failure.details.reason];
+function nextStep(failure: OnhandError, server: string): string {
+  const known = NEXT_STEP_BY_REASON[failure.reason];
   if (known !== undefined) return known;
-  const again =
-    failure.eventId === undefined ? '' : ` Repeat it with --event-id ${failure.eventId}: it counts once.`;
+  const [eventId] = failure.eventIds;
+  const again = eventId === undefined ? '' : ` Repeat it with --event-id ${eventId}: it counts once.`;
   switch (failure.code) {
     case status.INVALID_ARGUMENT:
       return 'Correct the field and try again; --help shows what a command takes.';
     case status.UNAVAILABLE:
-      return failure.details.reason === ''
+      return reasonOf(failure) === ''
         ? `Is the service running at ${server}? Start it with npm start, or name another one with --server.${again}`
         : `Try again in a moment.${again}`;
     case status.DEADLINE_EXCEEDED:
@@ -117,7 +124,7 @@ function nextStep(failure: ServiceFailure, server: string): string {
     case status.RESOURCE_EXHAUSTED:
       return `The service has too much to do: try again in a moment.${again}`;
     default:
-      return failure.details.reason === ''
+      return reasonOf(failure) === ''
         ? `Is it an Onhand service that answers gRPC at ${server}? Name another one with --server.`
         : 'The log of the service tells more.';
   }

@@ -1,8 +1,8 @@
+import { OnhandError } from '@onhand/client';
 import type { Command } from 'commander';
 import type { CommandLine } from './command-line.js';
-import { EXIT } from './failure-report.js';
+import { EXIT, reasonOf } from './failure-report.js';
 import type { Consistency, Freshness } from './messages.js';
-import { ServiceFailure } from './service-failure.js';
 import { printJson, type Session } from './session.js';
 import { drawTable, freshnessText } from './tables.js';
 import type { TextChannel } from './terminal.js';
@@ -74,8 +74,8 @@ async function readCheck(
     const answer: Freshness = await client.call('BatchGet', { keys, consistency }, deadline);
     return { check, status: SERVING, detail: freshnessText(answer) };
   } catch (error) {
-    if (!(error instanceof ServiceFailure)) throw error;
-    return { check, status: error.details.reason || error.codeName, detail: error.message };
+    if (!(error instanceof OnhandError)) throw error;
+    return { check, status: reasonOf(error) || error.codeName, detail: error.message };
   }
 }
 

@@ -1,16 +1,11 @@
 import { join } from 'node:path';
-import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import { OnhandError } from '@onhand/client';
+import { messagesOf, type ReadingOptions, readError } from '@onhand/client/stubs';
 import { protoPath as healthProto } from 'grpc-health-check';
 import { projectRoot } from '../project-root.js';
 import { type Calls, type Streams, toJsonShape } from './messages.js';
-import {
-  type DecodedStatus,
-  type FailureDetails,
-  failureDetails,
-  NO_DETAILS,
-  ServiceFailure,
-} from './service-failure.js';
 
 /** What one server lets a client have in flight on one connection. */
 const STREAMS_PER_CONNECTION = 100;
@@ -24,9 +19,14 @@ const CHANNEL_OPTIONS = {
   'grpc.max_reconnect_backoff_ms': 1_000,
 };
 
-const NO_CONNECTION = 'The service cannot be reached: no connection in the time allowed';
+const noConnection = (): OnhandError =>
+  new OnhandError({
+    reason: 'UNREACHABLE',
+    code: status.UNAVAILABLE,
+    message: 'The service cannot be reached: no connection in the time allowed',
+  });
 
-/** Calls the inventory service, knowing nothing of it but its .proto files. */
+/** Calls the inventory service with stubs made of its .proto files: they give answers in their JSON shape. */
 export class InventoryClient {
   readonly #protocol = loadProtocol();
   readonly #connections: readonly Client[];
@@ -48,7 +48,7 @@ export class InventoryClient {
    * Calls one RPC.
    *
    * @param deadline when to give up, in milliseconds since 1970
-   * @throws ServiceFailure whatever goes wrong
+   * @throws OnhandError whatever goes wrong
    */
   async call<Name extends keyof Calls>(
     name: Name,
@@ -59,14 +59,14 @@ export class InventoryClient {
   }
 
   /**
-   * Calls an RPC whose answer is a stream, until it ends or `signal` is aborted.
+   * Calls an RPC whose answer is a stream, until `signal` is aborted.
    *
-   * @throws ServiceFailure whatever goes wrong
+   * @throws OnhandError whatever else ends it
    */
   async *stream<Name extends keyof Streams>(
     name: Name,
     request: Streams[Name][0],
-    signal: AbortSignal,
+    reading: ReadingOptions,
   ): AsyncGenerator<Streams[Name][1]> {
     const method = methodOf(this.#protocol.service, name);
     const { path, requestSerialize, responseDeserialize } = method;
@@ -74,33 +74,21 @@ export class InventoryClient {
     const call = this.#connection().makeServerStreamRequest(
       ...([path, requestSerialize, responseDeserialize, request, metadata] as const),
     );
-    // Whoever leaves before the end no longer listens, but is told of the end all the same.
-    call.on('error', () => undefined);
-    const cancel = () => call.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-    try {
-      if (signal.aborted) return;
-      for await (const message of call) yield toJsonShape(message) as Streams[Name][1];
-    } catch (error) {
-      if (!signal.aborted) throw this.#failure(error as ServiceError);
-    } finally {
-      signal.removeEventListener('abort', cancel);
-      cancel();
-    }
+    for await (const message of messagesOf(call, reading)) yield toJsonShape(message) as Streams[Name][1];
   }
 
   /**
    * Asks grpc.health.v1 how a service is: SERVING, NOT_SERVING, or SERVICE_UNKNOWN where it knows none of this name.
    *
    * @param deadline when to give up, in milliseconds since 1970
-   * @throws ServiceFailure whatever else goes wrong
+   * @throws OnhandError whatever else goes wrong
    */
   async health(service: string, deadline: number): Promise<string> {
     try {
       const answer = await this.#unary(this.#protocol.health, 'Check', { service }, deadline);
       return (answer as { status: string }).status;
     } catch (error) {
-      if (error instanceof ServiceFailure && error.code === status.NOT_FOUND) return 'SERVICE_UNKNOWN';
+      if (error instanceof OnhandError && error.code === status.NOT_FOUND) return 'SERVICE_UNKNOWN';
       throw error;
     }
   }
@@ -121,7 +109,7 @@ export class InventoryClient {
         new Metadata(),
         { deadline },
         (error, response) => {
-          if (error) reject(this.#failure(error));
+          if (error) reject(readError(error));
           else resolve(response as object);
         },
       );
@@ -136,7 +124,7 @@ export class InventoryClient {
    * Waits for the connections.
    *
    * @param deadline when to give up, in milliseconds since 1970
-   * @throws ServiceFailure UNAVAILABLE if the server cannot be reached by then
+   * @throws OnhandError UNAVAILABLE if the server cannot be reached by then
    */
   async connect(deadline: number): Promise<void> {
     await Promise.all(
@@ -144,7 +132,7 @@ export class InventoryClient {
         (connection) =>
           new Promise<void>((resolve, reject) => {
             connection.waitForReady(deadline, (error) => {
-              if (error) reject(new ServiceFailure(status.UNAVAILABLE, NO_CONNECTION));
+              if (error) reject(noConnection());
               else resolve();
             });
           }),
@@ -155,49 +143,23 @@ export class InventoryClient {
   close(): void {
     for (const connection of this.#connections) connection.close();
   }
-
-  #failure(error: ServiceError): ServiceFailure {
-    const details = this.#details(error);
-    return new ServiceFailure(error.code, plainMessage(error, details), details);
-  }
-
-  #details(error: ServiceError): FailureDetails {
-    const [encoded] = error.metadata?.get('grpc-status-details-bin') ?? [];
-    if (!Buffer.isBuffer(encoded)) return NO_DETAILS;
-    try {
-      return failureDetails(this.#protocol.status.deserialize(encoded) as DecodedStatus);
-    } catch {
-      // Details that cannot be read are another service's; code and message still tell what happened.
-      return NO_DETAILS;
-    }
-  }
-}
-
-/** What the service says, as it says it; of what grpc-js says of a failed connection, the cause. */
-function plainMessage(error: ServiceError, details: FailureDetails): string {
-  const said = error.details || error.message;
-  if (details.reason !== '' || error.code !== status.UNAVAILABLE) return said;
-  const cause = /Last error: (?:Error: )?(.*?)\.? Resolution note/.exec(said)?.[1];
-  return `The service cannot be reached: ${cause || said}`;
 }
 
 interface Protocol {
   readonly service: ServiceDefinition;
   readonly health: ServiceDefinition;
-  readonly status: MessageTypeDefinition<object, object>;
 }
 
 const LOADING = { longs: String, enums: String, defaults: true, json: true };
 
 function loadProtocol(): Protocol {
-  const definitions = loadSync(['inventory/v1/inventory_service.proto', 'google/rpc/error_details.proto'], {
+  const definitions = loadSync('inventory/v1/inventory_service.proto', {
     ...LOADING,
     includeDirs: [join(projectRoot(), 'proto')],
   });
   return {
     service: definitions['inventory.v1.InventoryService'] as ServiceDefinition,
     health: loadSync(healthProto, LOADING)['grpc.health.v1.Health'] as ServiceDefinition,
-    status: definitions['google.rpc.Status'] as MessageTypeDefinition<object, object>,
   };
 }
 

@@ -1,7 +1,7 @@
+import type { OnhandError } from '@onhand/client';
 import type { InventoryClient } from './inventory-client.js';
 import type { Calls } from './messages.js';
 import { JOB_RETRIES, withRetries } from './retries.js';
-import type { ServiceFailure } from './service-failure.js';
 import type { TextChannel } from './terminal.js';
 
 /** How long a job waits for the service to come back, in milliseconds. */
@@ -19,8 +19,8 @@ export class JobCalls {
   ) {}
 
   /**
-   * @param check throws a ServiceFailure where the answer asks for another try
-   * @throws ServiceFailure what is no matter of time, or takes too long
+   * @param check throws a OnhandError where the answer asks for another try
+   * @throws OnhandError what is no matter of time, or takes too long
    */
   call<Name extends keyof Calls>(
     name: Name,
@@ -32,11 +32,11 @@ export class JobCalls {
       check(answer);
       return answer;
     };
-    const onRetry = (failure: ServiceFailure) => this.#retrying(failure);
+    const onRetry = (failure: OnhandError) => this.#retrying(failure);
     return withRetries(attempt, { ...JOB_RETRIES, giveUpAt: Date.now() + PATIENCE_MS, onRetry });
   }
 
-  #retrying(failure: ServiceFailure): void {
+  #retrying(failure: OnhandError): void {
     this.retries++;
     if (this.#saidWaiting) return;
     this.#saidWaiting = true;

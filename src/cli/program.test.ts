@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from '@jest/globals';
+import { OnhandError, type Reason } from '@onhand/client';
 import { reportFailure } from './failure-report.js';
 import { runCli } from './program.js';
-import { type DecodedStatus, failureDetails, ServiceFailure } from './service-failure.js';
 import { type Terminal, TextChannel } from './terminal.js';
 
 /** Where nothing listens. */
@@ -143,24 +143,13 @@ describe('a service that is not there', () => {
 });
 
 describe('the report of a failure', () => {
-  const decoded: DecodedStatus = {
-    details: [
-      {
-        '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
-        reason: 'INVALID_FIELD',
-        metadata: { limit: '10000' },
-      },
-      {
-        '@type': 'type.googleapis.com/google.rpc.BadRequest',
-        fieldViolations: [{ field: 'quantity', description: 'Quantity must not exceed 10,000' }],
-      },
-      {
-        '@type': 'type.googleapis.com/google.rpc.RetryInfo',
-        retryDelay: { seconds: '1', nanos: 500_000_000 },
-      },
-      { '@type': 'type.googleapis.com/another.Detail' },
-    ],
-  };
+  const invalid = new OnhandError({
+    reason: 'INVALID_FIELD',
+    code: status.INVALID_ARGUMENT,
+    message: 'The request is invalid',
+    info: { limit: '10000' },
+    violations: [{ field: 'quantity', description: 'Quantity must not exceed 10,000' }],
+  });
 
   const report = (failure: unknown, json = false, isTTY = false, noColour = false) => {
     const { terminal, written } = recorder(isTTY, noColour);
@@ -168,11 +157,7 @@ describe('the report of a failure', () => {
   };
 
   test('has message, reason, fields, metadata and the next step', () => {
-    const details = failureDetails(decoded);
-    expect(details.retryDelayMs).toBe(1_500);
-    const { code, err } = report(
-      new ServiceFailure(status.INVALID_ARGUMENT, 'The request is invalid', details),
-    );
+    const { code, err } = report(invalid);
     expect(code).toBe(2);
     expect(err).toBe(
       [
@@ -187,12 +172,7 @@ describe('the report of a failure', () => {
   });
 
   test('is one JSON document on stdout too, where a program reads', () => {
-    const failure = new ServiceFailure(
-      status.INVALID_ARGUMENT,
-      'The request is invalid',
-      failureDetails(decoded),
-    );
-    expect(JSON.parse(report(failure, true).out)).toEqual({
+    expect(JSON.parse(report(invalid, true).out)).toEqual({
       error: {
         code: 'INVALID_ARGUMENT',
         reason: 'INVALID_FIELD',
@@ -209,14 +189,14 @@ describe('the report of a failure', () => {
     [status.FAILED_PRECONDITION, 'EVENT_ID_REUSED', 1, 'Leave --event-id away'],
     [status.OUT_OF_RANGE, 'RESYNC', 1, 'Leave --from-cursor away'],
     [status.FAILED_PRECONDITION, 'STOCK_LIMIT', 1, 'log of the service'],
-    [status.INTERNAL, '', 1, `Is it an Onhand service that answers gRPC at ${NOWHERE}?`],
+    [status.INTERNAL, 'UNRECOGNIZED', 1, `Is it an Onhand service that answers gRPC at ${NOWHERE}?`],
     [status.UNAVAILABLE, 'DATABASE_UNAVAILABLE', 3, 'Nothing was changed.'],
     [status.UNAVAILABLE, 'OUTCOME_UNKNOWN', 3, 'Repeat it with --event-id e1: it counts once.'],
-    [status.DEADLINE_EXCEEDED, '', 3, '--deadline-ms. Repeat it with --event-id e1'],
+    [status.DEADLINE_EXCEEDED, 'DEADLINE_EXCEEDED', 3, '--deadline-ms. Repeat it with --event-id e1'],
     [status.RESOURCE_EXHAUSTED, 'QUEUE_FULL', 3, 'too much to do'],
   ])('of code %i %s exits with the right code and says what helps', (code, reason, exitCode, hint) => {
-    const failure = new ServiceFailure(code, 'No', { ...failureDetails({}), reason });
-    failure.eventId = 'e1';
+    const failure = new OnhandError({ reason: reason as Reason, code, message: 'No' });
+    failure.eventIds = ['e1'];
     const reported = report(failure);
     expect(reported.code).toBe(exitCode);
     expect(reported.err).toContain(hint);
@@ -229,7 +209,7 @@ describe('the report of a failure', () => {
   });
 
   test('is coloured on a terminal only, and not with NO_COLOR', () => {
-    const failure = new ServiceFailure(status.NOT_FOUND, 'No');
+    const failure = new OnhandError({ reason: 'STOCK_NOT_FOUND', code: status.NOT_FOUND, message: 'No' });
     expect(report(failure, false, true).err).toContain('\u001b[31mError:\u001b[39m No');
     expect(report(failure, false, true, true).err).not.toContain('\u001b');
     expect(report(failure).err).not.toContain('\u001b');

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { status } from '@grpc/grpc-js';
+import { OnhandError } from '@onhand/client';
 import type { Command } from 'commander';
 import { namespace, wholeNumber } from './arguments.js';
 import type { CommandLine } from './command-line.js';
@@ -8,7 +8,6 @@ import { JobCalls } from './job-calls.js';
 import { startProgress } from './progress.js';
 import { REPLAY_NAMESPACE, type ReplayCommand, stockQueues } from './replay-plan.js';
 import { answered, emptyTally, type Outcome, runQueues, type Tally } from './replay-run.js';
-import { ServiceFailure } from './service-failure.js';
 import { printJson, type Session } from './session.js';
 import { count, drawTable } from './tables.js';
 import type { TextChannel } from './terminal.js';
@@ -90,18 +89,16 @@ export async function replay(session: Session, wanted: ReplayArguments): Promise
   else showResult(terminal.out, result);
 }
 
-/** @throws ServiceFailure if the answer is neither success nor too little in stock, or does not come */
+/** @throws OnhandError if the answer is neither success nor too little in stock, or does not come */
 async function send(calls: JobCalls, command: ReplayCommand): Promise<Outcome> {
   try {
     const { replayed } = await calls.call(command.rpc, command.request);
     return { accepted: true, replayed };
   } catch (error) {
-    if (!(error instanceof ServiceFailure)) throw error;
-    const { reason, metadata } = error.details;
-    if (error.code === status.FAILED_PRECONDITION && reason === 'INSUFFICIENT_STOCK')
-      return { accepted: false, replayed: metadata.replayed === 'true' };
+    if (!(error instanceof OnhandError)) throw error;
+    if (error.reason === 'INSUFFICIENT_STOCK') return { accepted: false, replayed: error.metadata.replayed };
     error.message = `${placeOf(command)}: ${error.message}`;
-    error.eventId = command.request.eventId;
+    error.eventIds = [command.request.eventId];
     throw error;
   }
 }

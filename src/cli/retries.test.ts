@@ -1,14 +1,13 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from '@jest/globals';
+import { OnhandError } from '@onhand/client';
 import { type RetryPolicy, withRetries } from './retries.js';
-import { NO_DETAILS, ServiceFailure } from './service-failure.js';
 
 const policy = (changes: Partial<RetryPolicy> = {}): RetryPolicy => ({
   tries: 3,
   giveUpAt: Date.now() + 60_000,
   retryable: [status.UNAVAILABLE],
-  firstDelayMs: 1,
-  maxDelayMs: 2,
+  backoff: { firstDelayMs: 1, maxDelayMs: 2 },
   ...changes,
 });
 
@@ -17,7 +16,7 @@ const failing = (failures: number, code = status.UNAVAILABLE, retryDelayMs = 0) 
   const attempt = async () => {
     calls.count++;
     if (calls.count <= failures)
-      throw new ServiceFailure(code, `failure ${calls.count}`, { ...NO_DETAILS, retryDelayMs });
+      throw new OnhandError({ reason: 'UNREACHABLE', code, message: `failure ${calls.count}`, retryDelayMs });
     return 'done';
   };
   return { calls, attempt };

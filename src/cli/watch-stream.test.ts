@@ -98,7 +98,7 @@ test('who leaves cancels the stream', async () => {
   for await (const _message of client.stream(
     'Watch',
     { storeId: 'S', productIds: [], cursor: '' },
-    ending.signal,
+    { signal: ending.signal, silenceMs: 15_000 },
   ))
     break;
   await cancelled;
