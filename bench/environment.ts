@@ -50,6 +50,12 @@ export class EnvironmentStarter {
     return { server, settings, service, load, pgbench };
   }
 
+  /** Stops it with the rest. */
+  keep<T>(part: T, stop: (part: T) => unknown): T {
+    this.#stops.push(() => stop(part));
+    return part;
+  }
+
   /** The server with its stocks, and nothing else. @throws Error where it would not be durable. */
   async startDatabase(): Promise<Database> {
     const folder = this.#folder();

@@ -4,21 +4,25 @@ import { join } from 'node:path';
 import { projectRoot } from '../src/project-root.js';
 import type { LoadPlan, LoadResult } from './load-plan.js';
 
-type Answer = { readonly result: LoadResult } | { readonly problem: string };
+type Answer<Result> = { readonly result: Result } | { readonly problem: string };
 
-/** The process that load.ts runs in. */
-export class LoadProcess {
-  readonly #child: ChildProcess = fork(join(projectRoot(), 'dist/bench/load.js'));
+/** The process that a program like load.ts runs in: it takes plans, one after the other, and sends what came of each. */
+export class LoadProcess<Plan extends object = LoadPlan, Result = LoadResult> {
+  readonly #child: ChildProcess;
+
+  constructor(program = 'load') {
+    this.#child = fork(join(projectRoot(), 'dist', 'bench', `${program}.js`));
+  }
 
   /**
    * Carries out one plan.
    *
    * @throws Error where the service broke a connection or the process ended.
    */
-  async run(plan: LoadPlan): Promise<LoadResult> {
+  async run(plan: Plan): Promise<Result> {
     const stopListening = new AbortController();
     const { signal } = stopListening;
-    const answer = once(this.#child, 'message', { signal }).then(([message]) => message as Answer);
+    const answer = once(this.#child, 'message', { signal }).then(([message]) => message as Answer<Result>);
     const ended = once(this.#child, 'exit', { signal }).then(() => ({ problem: 'it ended' }));
     for (const one of [answer, ended]) one.catch(() => undefined);
     try {

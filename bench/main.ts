@@ -3,6 +3,7 @@ import { complain, isInteractive, messageOf } from '../src/dev/terminal.js';
 import { EnvironmentStarter } from './environment.js';
 import { FeedBench, type FeedOptions } from './feed.js';
 import { type ComparisonOptions, compareFromMemory } from './memory-comparison.js';
+import { benchOverload, type OverloadOptions } from './overload.js';
 import { Pgbench } from './pgbench.js';
 import { QuickBench, type QuickOptions } from './quick.js';
 import { benchReads, type ReadsOptions } from './reads.js';
@@ -10,6 +11,7 @@ import { benchReplicas, type ReplicasOptions } from './replicas.js';
 import {
   describeMachine,
   drawFeedReport,
+  drawOverloadReport,
   drawReadsReport,
   drawReplicasReport,
   drawReport,
@@ -86,6 +88,11 @@ async function sync(options: SyncOptions & { readonly json?: boolean }): Promise
       return await new SyncBench(await starter.startDatabase(), chosen, progress).run();
     });
   await publish('sync', options, run, drawSyncReport);
+}
+
+async function overload(options: OverloadOptions & { readonly json?: boolean }): Promise<void> {
+  const run = (chosen: OverloadOptions) => withServers((starter) => benchOverload(starter, chosen, progress));
+  await publish('overload', options, run, drawOverloadReport);
 }
 
 /** Runs a benchmark, and prints its report or writes it down. */
@@ -188,6 +195,14 @@ function commandLine(): Command {
     .option('--rounds <n>', 'runs of each case, in turn', wholeNumber(1, 4), 1)
     .option('--json', 'print JSON only, and write no file')
     .action(sync);
+  program
+    .command('overload')
+    .description(
+      'Sales at 1, 2 and 3 times what one process can do, with and without throttling in the client; about 4 minutes',
+    )
+    .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 10)
+    .option('--json', 'print JSON only, and write no file')
+    .action(overload);
   return program;
 }
 

@@ -7,6 +7,7 @@ import { projectRoot } from '../src/project-root.js';
 import type { ServerSettings } from './databases.js';
 import type { FeedResult } from './feed.js';
 import type { ComparisonResult } from './memory-comparison.js';
+import type { OverloadResult } from './overload.js';
 import type { Case, QuickOptions, QuickResult } from './quick.js';
 import type { ReadsResult } from './reads.js';
 import type { ReplicasResult } from './replicas.js';
@@ -162,6 +163,38 @@ export function drawSyncReport({ result }: { readonly result: SyncResult }, colo
     table.toString(),
     'Operations that were made durable, each an event and a change of one of 1,000 stocks per store; the stores run on the',
     'same processors. Service and server: their processor time for one operation.',
+  ].join('\n');
+}
+
+/** The report of `overload` for people. */
+export function drawOverloadReport(
+  { result }: { readonly result: OverloadResult },
+  colours: boolean,
+): string {
+  const head = [
+    'Asked for',
+    'throttle',
+    'offered /s',
+    'done /s',
+    'of the peak',
+    'refused there',
+    'here',
+    'late',
+  ];
+  const table = newTable([...head, 'p50 ms', 'p99 ms', 'load CPUs'], colours);
+  for (const run of result.runs) {
+    table.push([
+      ...[`${run.times} x`, run.multiplier === 0 ? 'none' : `${run.multiplier} x`, count(run.offered)],
+      ...[count(run.done), `${Math.round(100 * run.share)} %`],
+      ...[run.refusedThere, run.refusedHere, run.late].map(count),
+      ...[count(run.p50Ms), count(run.p99Ms), run.loadCpus.toFixed(2)],
+    ]);
+  }
+  const { done, recorded } = result.checks;
+  return [
+    `${count(result.peakPerSecond)} sales a second can be done${result.pinned ? ', the service alone on one processor' : ''}.`,
+    table.toString(),
+    `Checked: of ${count(done)} sales that were answered in time, all are among the ${count(recorded)} of the event log.`,
   ].join('\n');
 }
 
