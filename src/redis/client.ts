@@ -8,6 +8,8 @@ const retryStrategy = (attempt: number): number => Math.min(100 * attempt, 2_000
 const OPTIONS = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
+  // The library's own attempt is a promise that nobody handles: it would end the process where Redis does not answer it.
+  autoResubscribe: false,
   maxRetriesPerRequest: 1,
   connectTimeout: 500,
   commandTimeout: 100,
