@@ -28,9 +28,9 @@ const grpcAddress = () => `127.0.0.1:${place.ports.grpc}`;
 const dev = (...words: string[]): Promise<CliRun> =>
   runCliProcess(grpcAddress(), ['dev', ...words], { environment: { ONHAND_DATA_DIR: place.dataDir } });
 
-/** Where a default read is answered from. */
+/** Which server answers a default read of the database; a single stock may come from memory. */
 const source = async (): Promise<string> => {
-  const { out } = await runCliProcess(grpcAddress(), ['get', 'S', 'P', '--json']);
+  const { out } = await runCliProcess(grpcAddress(), ['list', '--store', 'S', '--json']);
   return JSON.parse(out).source;
 };
 const becomes = async (wanted: string) => {
