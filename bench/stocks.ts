@@ -1,6 +1,6 @@
 import type { StockKey } from '../src/domain/types.js';
 import type { Spread } from './load-plan.js';
-import { zipf } from './zipf.js';
+import { Zipf } from './zipf.js';
 
 /**
  * The stocks of the benchmark: 100 stores x 1,000 products. Their names end in numbers of one length, so that pgbench,
@@ -11,7 +11,7 @@ export const PRODUCTS = { prefix: 'PROD_', first: 1001, last: 2000 } as const;
 
 const STORE_COUNT = STORES.last - STORES.first + 1;
 const PRODUCT_COUNT = PRODUCTS.last - PRODUCTS.first + 1;
-const drawZipf = zipf(STORE_COUNT * PRODUCT_COUNT);
+const ZIPF = new Zipf(STORE_COUNT * PRODUCT_COUNT, 0.99);
 
 /** The stock of the cases with one product. */
 export const ONE: StockKey = {
@@ -22,7 +22,7 @@ export const ONE: StockKey = {
 /** The stock of the next request. */
 export function nextStock(spread: Spread): StockKey {
   if (spread === 'one product') return ONE;
-  if (spread === 'zipf') return stockAt(drawZipf());
+  if (spread === 'zipf') return stockAt(ZIPF.rankAt(Math.random()));
   return { storeId: nameOf(STORES), productId: nameOf(PRODUCTS) };
 }
 

@@ -129,12 +129,13 @@ function openRedis(config: Config, logger: Logger): RedisHealth | undefined {
 function openSharedCache(config: Config, { caches }: Metrics, logger: Logger): SharedCache | undefined {
   if (config.redisUrl === undefined) return undefined;
   const breaker = (name: string, state: BreakerState) => {
-    caches.breaker(name, state);
-    if (state === 'open')
-      logger.warn({ breaker: name }, 'Redis does not answer in time; it is left out for a second');
-    else logger.info({ breaker: name, state }, 'The breaker around Redis changes');
+    if (state !== 'open') return logger.info({ breaker: name, state }, 'The breaker around Redis changes');
+    caches.breakerOpened(name);
+    logger.warn({ breaker: name }, 'Redis does not answer in time; it is left out for a second');
   };
-  return new SharedCache(config.redisUrl, { ...caches, breaker });
+  const shared = new SharedCache(config.redisUrl, { shared: caches.shared, breaker });
+  caches.observeBreakers(() => shared.breakerStates());
+  return shared;
 }
 
 interface Observed {

@@ -12,9 +12,6 @@ export interface SharedCacheObserver {
   breaker(name: string, state: BreakerState): void;
 }
 
-/** The breakers' names. */
-export const BREAKERS = ['redis_reads', 'redis_writes'] as const;
-
 const TTL_MS = 300_000;
 /** So that what was put in together does not go together. */
 const TTL_JITTER = 0.1;
@@ -50,11 +47,10 @@ export class SharedCache {
   ) {
     // What goes wrong here is told by the health of Redis, and by the breakers.
     this.#entries = new StockEntries(createRedis(url, () => undefined));
-    const [reads, writes] = BREAKERS.map(
-      (name) => new Breaker({ name, onState: (state) => observer.breaker(name, state) }),
-    );
-    this.#reads = reads!;
-    this.#writes = writes!;
+    const breaker = (name: string) =>
+      new Breaker({ name, onState: (state) => observer.breaker(name, state) });
+    this.#reads = breaker('redis_reads');
+    this.#writes = breaker('redis_writes');
   }
 
   /** Reads and writes from now on belong to this database and timeline. */
@@ -63,10 +59,7 @@ export class SharedCache {
   }
 
   breakerStates(): [name: string, state: BreakerState][] {
-    return [
-      [BREAKERS[0], this.#reads.state],
-      [BREAKERS[1], this.#writes.state],
-    ];
+    return [this.#reads, this.#writes].map(({ name, state }) => [name, state]);
   }
 
   /** The copy in Redis, at version 0 where it says that there is no such stock; undefined where it has none. Never throws. */

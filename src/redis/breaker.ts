@@ -44,6 +44,10 @@ export class Breaker {
     this.#circuit.on('close', () => onState('closed'));
   }
 
+  get name(): string {
+    return this.#circuit.name;
+  }
+
   get state(): BreakerState {
     if (this.#circuit.opened) return 'open';
     return this.#circuit.halfOpen ? 'half_open' : 'closed';

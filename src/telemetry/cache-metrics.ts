@@ -4,8 +4,10 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export interface CacheMetrics {
   /** Counts copies asked of the shared cache or put in, by outcome: hit, miss, written, failed. */
   shared(outcome: string, copies: number): void;
-  /** A breaker has changed its state: closed, half_open, open. */
-  breaker(name: string, state: string): void;
+  /** A breaker has opened. */
+  breakerOpened(name: string): void;
+  /** Asked at each scrape: each breaker's state, closed, half_open or open. */
+  observeBreakers(read: () => Iterable<readonly [name: string, state: keyof typeof STATES]>): void;
   /** Asked at each scrape: stocks in this process's memory. */
   observeEntries(read: () => number): void;
   /** Asked at each scrape: reads at each database server. */
@@ -17,7 +19,7 @@ interface GateState {
   readonly gate: { readonly running: number; readonly waiting: number };
 }
 
-const STATES = { closed: 0, half_open: 1, open: 2 };
+const STATES = { closed: 0, half_open: 1, open: 2 } as const;
 
 export function cacheMetrics(registry: Registry): CacheMetrics {
   const registers = [registry];
@@ -27,27 +29,26 @@ export function cacheMetrics(registry: Registry): CacheMetrics {
     labelNames: ['outcome'],
     registers,
   });
-  const breakers = new Gauge({
-    name: 'onhand_breaker_state',
-    help: 'The breakers around Redis: 0 closed, 1 half open, 2 open',
-    labelNames: ['breaker'],
-    registers,
-  });
   const openings = new Counter({
     name: 'onhand_breaker_openings_total',
     help: 'Times that a breaker around Redis opened',
     labelNames: ['breaker'],
     registers,
   });
-  for (const breaker of ['redis_reads', 'redis_writes']) {
-    breakers.set({ breaker }, STATES.closed);
-    openings.inc({ breaker }, 0);
-  }
   return {
     shared: (outcome, count) => copies.inc({ outcome }, count),
-    breaker(name, state) {
-      breakers.set({ breaker: name }, STATES[state as keyof typeof STATES]);
-      if (state === 'open') openings.inc({ breaker: name });
+    breakerOpened: (breaker) => openings.inc({ breaker }),
+    observeBreakers(read) {
+      for (const [breaker] of read()) openings.inc({ breaker }, 0);
+      new Gauge({
+        name: 'onhand_breaker_state',
+        help: 'The breakers around Redis: 0 closed, 1 half open, 2 open',
+        labelNames: ['breaker'],
+        registers,
+        collect() {
+          for (const [breaker, state] of read()) this.set({ breaker }, STATES[state]);
+        },
+      });
     },
     observeEntries(read) {
       new Gauge({

@@ -26,7 +26,11 @@ test('every family is served with what was observed', async () => {
   metrics.database.observeWritable(() => true);
   metrics.database.observeHeartbeatAge(() => undefined);
   metrics.caches.shared('hit', 9);
-  metrics.caches.breaker('redis_reads', 'open');
+  metrics.caches.observeBreakers(() => [
+    ['redis_reads', 'open'],
+    ['redis_writes', 'closed'],
+  ]);
+  metrics.caches.breakerOpened('redis_reads');
   metrics.caches.observeEntries(() => 77);
   metrics.caches.observeReads(() => [{ node: 'db:5432', gate: { running: 3, waiting: 2 } }]);
   metrics.feed.polled(12, 0.003);

@@ -26,6 +26,11 @@ describeNeeding(REDIS, 'while Redis cannot be reached', () => {
     expect(done).toEqual({ whileAway: 0, asItWent: 0 });
   });
 
+  test('a connection that comes back and is not answered would end the process if it subscribed again by itself', async () => {
+    const mutant: Mutant = { file: CLIENT, replace: [['autoResubscribe: false', 'autoResubscribe: true']] };
+    await expect(away(mutant)).rejects.toThrow('Command timed out');
+  });
+
   test('with a queue for later it would wait', async () => {
     const { failedAfterMs } = await away({
       file: CLIENT,

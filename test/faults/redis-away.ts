@@ -41,6 +41,22 @@ async function back(link: TcpLink, client: RedisClient): Promise<void> {
   await client.ping();
 }
 
+/** A subscriber whose connection comes back, to a Redis that then says nothing. What it does by itself fails by itself. */
+async function comeBackToSilence(url: string): Promise<void> {
+  const link = await TcpLink.start(url);
+  const client = createRedis(link.url, () => undefined);
+  if (client.status !== 'ready') await happens(client, 'ready');
+  await client.subscribe('any');
+  await cut(link, client);
+  link.heal();
+  await happens(client, 'ready');
+  link.hang();
+  // It is given up after whatever was sent before it.
+  await failureAfterMs(client.ping());
+  client.disconnect();
+  await link.stop();
+}
+
 /** Counts up while Redis is out of reach, as a program of its own: a mutant has to be one. Argument: its URL. */
 async function main(url: string): Promise<RedisAway> {
   const link = await TcpLink.start(url);
@@ -66,6 +82,7 @@ async function main(url: string): Promise<RedisAway> {
   direct.disconnect();
   client.disconnect();
   await link.stop();
+  await comeBackToSilence(url);
   return { failedAfterMs, done: { whileAway: Number(done[0]), asItWent: Number(done[1]) } };
 }
 

@@ -24,6 +24,16 @@ export class SeededRandom {
     return this.next() < probability;
   }
 
+  /** The whole numbers from 0 to the count, without it, in any order. */
+  shuffled(count: number): number[] {
+    const numbers = Array.from({ length: count }, (_, index) => index);
+    for (let index = 0; index < count; index++) {
+      const other = index + this.below(count - index);
+      [numbers[index], numbers[other]] = [numbers[other]!, numbers[index]!];
+    }
+    return numbers;
+  }
+
   pick<T>(values: readonly T[]): T {
     return values[this.below(values.length)]!;
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Zipf } from '../../bench/zipf.js';
 import type { InventoryServiceClient } from '../../src/gen/grpc/inventory/v1/inventory_service.js';
 import { SeededRandom } from '../feed/seeded-random.js';
 import type { Command, Rpc } from '../load/load-plan.js';
@@ -7,7 +8,6 @@ import { connect, perform } from '../load/service-calls.js';
 import { type Asked, batchGetOverGrpc, getOverGrpc, getOverRest, type Told } from './reads.js';
 import { StalenessChecker } from './staleness-checker.js';
 import { type NamedStock, type StalenessPlan, StockNames } from './staleness-plan.js';
-import { Zipf } from './zipf.js';
 
 /**
  * The client of a staleness run: a process outside of the services that writes, reads and judges what it reads, so that
@@ -50,12 +50,15 @@ class StalenessRun {
   readonly checker = new StalenessChecker();
   readonly #names: StockNames;
   readonly #zipf: Zipf;
+  /** Which stock has which rank looks like chance. */
+  readonly #byRank: readonly number[];
   readonly #clients: InventoryServiceClient[];
   #stopped = false;
 
   constructor(private readonly plan: StalenessPlan) {
     this.#names = new StockNames(plan.stocks);
-    this.#zipf = new Zipf(this.#names.count, EXPONENT, new SeededRandom(plan.seed));
+    this.#zipf = new Zipf(this.#names.count, EXPONENT);
+    this.#byRank = new SeededRandom(plan.seed).shuffled(this.#names.count);
     this.#clients = plan.services.map(({ grpcAddress }) => connect(grpcAddress));
     const open = plan.openProducts * plan.stocks.stores;
     for (let stock = 0; stock < open; stock++) this.checker.opened(stock, plan.openQuantity);
@@ -92,7 +95,7 @@ class StalenessRun {
   }
 
   #pick(random: SeededRandom): NamedStock {
-    return this.#names.at(this.#zipf.pick(random));
+    return this.#names.at(this.#byRank[this.#zipf.rankAt(random.next())]!);
   }
 
   async #read(service: number, random: SeededRandom): Promise<void> {
