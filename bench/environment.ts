@@ -37,7 +37,8 @@ export class EnvironmentStarter {
 
   /** @throws Error where the server would not be durable, or a part does not start. */
   async start(): Promise<Environment> {
-    const { folder, server, settings } = await this.startDatabase();
+    const database = await this.startDatabase();
+    const { server, settings } = database;
     const service = await startService({
       databaseUrl: server.url(ONHAND_DATABASE),
       environment: { ONHAND_PG_POOL_MAX: '20', ONHAND_PG_POOL_MIN: '5' },
@@ -45,9 +46,13 @@ export class EnvironmentStarter {
     this.#stops.push(() => service.stop());
     const load = new LoadProcess();
     this.#stops.push(() => load.stop());
-    const pgbench = Pgbench.installed() === undefined ? undefined : new Pgbench(server, folder);
-    this.#stops.push(() => pgbench?.stop());
-    return { server, settings, service, load, pgbench };
+    return { server, settings, service, load, pgbench: this.pgbench(database) };
+  }
+
+  /** For the naive side of a database; undefined where it is not installed. */
+  pgbench({ server, folder }: Database): Pgbench | undefined {
+    if (Pgbench.installed() === undefined) return undefined;
+    return this.keep(new Pgbench(server, folder), (one) => one.stop());
   }
 
   /** Stops it with the rest. */

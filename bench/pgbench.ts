@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { PostgresServer } from '../src/dev/postmaster.js';
 import { NAIVE_DATABASE } from './databases.js';
 import type { Spread } from './load-plan.js';
-import { quantile } from './statistics.js';
+import { bestLevel, quantile } from './statistics.js';
 import { PRODUCTS, STORES } from './stocks.js';
 
 /** What a handler without group commit runs for each sale: lock, read, decide, write, commit. */
@@ -24,6 +24,10 @@ INSERT INTO event_log (store_id, product_id, event_id, type, status, effect, req
 COMMIT;
 `;
 }
+
+/** Long enough to tell which of several levels is the best one. */
+export const CALIBRATION_SECONDS = 1.5;
+const CLIENTS = [16, 32, 64];
 
 export interface PgbenchResult {
   readonly transactions: number;
@@ -54,9 +58,20 @@ export class Pgbench {
     return this.#transactions;
   }
 
+  /** How many clients get the most done. */
+  bestClients(spread: Spread, progress: (line: string) => void): Promise<number> {
+    return bestLevel(CLIENTS, async (clients) => {
+      const { perSecond } = await this.run(spread, clients, CALIBRATION_SECONDS);
+      const rate = Math.round(perSecond).toLocaleString('en-US');
+      progress(`${spread}, pgbench with ${clients} clients: ${rate} /s`);
+      return perSecond;
+    });
+  }
+
   /**
    * Runs the naive transaction with so many clients.
    *
+   * @param seconds rounded up, since pgbench knows whole ones only
    * @param latencies keeps a log of every transaction, for one client or few
    * @throws Error where a transaction failed.
    */
@@ -65,7 +80,7 @@ export class Pgbench {
     try {
       writeFileSync(join(folder, 'naive.sql'), naiveTransaction(spread));
       const threads = Math.min(clients, availableParallelism());
-      const load = ['-M', 'prepared', '-n', '-c', clients, '-j', threads, '-T', seconds];
+      const load = ['-M', 'prepared', '-n', '-c', clients, '-j', threads, '-T', Math.ceil(seconds)];
       const log = latencies ? ['-l', '--log-prefix', join(folder, 'log')] : [];
       const output = await this.#spawn([...load, ...log, '-f', join(folder, 'naive.sql')].map(String));
       const { transactions, perSecond } = parseOutput(output);

@@ -1,7 +1,8 @@
 import { audit, NAIVE_DATABASE, ONHAND_DATABASE } from './databases.js';
 import type { Environment } from './environment.js';
 import type { LoadPlan, LoadResult, Spread } from './load-plan.js';
-import { median } from './statistics.js';
+import { CALIBRATION_SECONDS } from './pgbench.js';
+import { bestLevel, median } from './statistics.js';
 
 export interface QuickOptions {
   /** Of each measured run. */
@@ -45,8 +46,6 @@ export interface QuickResult {
   readonly checks: { readonly onhandSales: number; readonly pgbenchSales: number };
 }
 
-const CALIBRATION_SECONDS = 1.5;
-const CLIENTS = [16, 32, 64];
 const IN_FLIGHT = [128, 256];
 /** Several callers, each with a connection of its own; no more than 100 calls may be under way on one. */
 const CONNECTIONS = 4;
@@ -78,7 +77,8 @@ export class QuickBench {
   }
 
   async #case({ name, target, laterTarget }: (typeof CASES)[number]): Promise<Case> {
-    const clients = await this.#bestClients(name);
+    // Each side may take what suits it best; the short runs warm it up as well.
+    const clients = (await this.environment.pgbench?.bestClients(name, this.progress)) ?? 0;
     const inFlight = await this.#bestInFlight(name);
     const { seconds, rounds } = this.options;
     const naive: number[] = [];
@@ -96,17 +96,8 @@ export class QuickBench {
     return { name, target, laterTarget, pgbench, onhand, ratio };
   }
 
-  /** Each side may take what suits it best; the short runs warm it up as well. */
-  async #bestClients(spread: Spread): Promise<number> {
-    return await best(CLIENTS, async (clients) => {
-      const rate = await this.#naive(spread, clients, CALIBRATION_SECONDS);
-      if (rate !== undefined) this.progress(`${spread}, pgbench with ${clients} clients: ${perSecond(rate)}`);
-      return rate ?? 0;
-    });
-  }
-
   async #bestInFlight(spread: Spread): Promise<number> {
-    return await best(IN_FLIGHT, async (inFlight) => {
+    return await bestLevel(IN_FLIGHT, async (inFlight) => {
       const rate = rateOf(await this.#sell({ spread, inFlight, seconds: CALIBRATION_SECONDS }));
       this.progress(`${spread}, Onhand with ${inFlight} calls in flight: ${perSecond(rate)}`);
       return rate;
@@ -121,7 +112,7 @@ export class QuickBench {
     const alone = { client: 'grpc-js', spread: 'all stocks', connections: 1, inFlight: 1, seconds } as const;
     await this.#sell(alone);
     for (let round = 1; round <= this.options.rounds; round++) {
-      const p50Ms = (await this.environment.pgbench?.run('all stocks', 1, Math.ceil(seconds), true))?.p50Ms;
+      const p50Ms = (await this.environment.pgbench?.run('all stocks', 1, seconds, true))?.p50Ms;
       if (p50Ms !== undefined) naive.push(p50Ms);
       sells.push((await this.#sell(alone)).p50Ms);
     }
@@ -151,7 +142,7 @@ export class QuickBench {
   }
 
   async #naive(spread: Spread, clients: number, seconds: number): Promise<number | undefined> {
-    return (await this.environment.pgbench?.run(spread, clients, Math.ceil(seconds)))?.perSecond;
+    return (await this.environment.pgbench?.run(spread, clients, seconds))?.perSecond;
   }
 
   /** Sells, then compares what was acknowledged with the event log, and the event log with the stocks. */
@@ -204,14 +195,4 @@ function summary(results: readonly LoadResult[]): Omit<Case['onhand'], 'inFlight
     p99Ms: median(results.map((result) => result.p99Ms)),
     loadCpus: median(results.map((result) => result.cpuSeconds / result.seconds)),
   };
-}
-
-/** The level with the highest rate. */
-async function best(levels: readonly number[], measure: (level: number) => Promise<number>): Promise<number> {
-  let winner = { level: levels[0] ?? 1, rate: 0 };
-  for (const level of levels) {
-    const rate = await measure(level);
-    if (rate > winner.rate) winner = { level, rate };
-  }
-  return winner.level;
 }

@@ -151,18 +151,23 @@ export function drawFeedReport(
 
 /** The report of `sync` for people. */
 export function drawSyncReport({ result }: { readonly result: SyncResult }, colours: boolean): string {
-  const head = ['Stores', 'operations', 'in a message', 'operations /s', 'service µs each', 'server µs each'];
-  const table = newTable(head, colours);
-  for (const { stores, acknowledged, messageSize, operationsPerSecond, serviceUs, serverUs } of result.runs)
-    table.push(
-      [stores, acknowledged, messageSize, operationsPerSecond, serviceUs, serverUs].map((each) =>
-        count(each),
-      ),
-    );
+  const head = ['Stores', 'operations', 'in a message', 'pgbench /s', 'Onhand /s', 'ratio', 'service MB'];
+  const table = newTable([...head, 'service µs each', 'server µs each'], colours);
+  const { goals } = result;
+  for (const { stores, operations, messageSize, pgbench, onhand, ratio } of result.cases)
+    table.push([
+      ...[stores, operations, messageSize].map(count),
+      pgbench === null ? '-' : `${count(pgbench.median)} (${pgbench.clients} clients)`,
+      count(onhand.median),
+      ratio === null ? '-' : paint(ratio >= goals.ratio, `${ratio.toFixed(2)} x`, colours),
+      paint(onhand.peakMb < goals.peakMb, count(onhand.peakMb), colours),
+      ...[onhand.serviceUs, onhand.serverUs].map(count),
+    ]);
   return [
     table.toString(),
-    'Operations that were made durable, each an event and a change of one of 1,000 stocks per store; the stores run on the',
-    'same processors. Service and server: their processor time for one operation.',
+    'Operations that were made durable, each an event and a change of one of 1,000 stocks per store, beside the naive transaction',
+    `on all stocks; medians. The stores run on the same processors. Goals: ${goals.ratio} x, and below ${goals.peakMb} MB, the most memory`,
+    'that the service had resident. Service and server: their processor time for one operation.',
   ].join('\n');
 }
 
@@ -219,7 +224,6 @@ export function drawReport(report: QuickReport, colours: boolean): string {
 }
 
 function drawCases(cases: readonly Case[], colours: boolean): string {
-  const paint = (good: boolean, text: string) => (colours ? styleText(good ? 'green' : 'red', text) : text);
   const table = newTable(
     ['Sell /s (median)', 'pgbench', 'Onhand', 'p50 ms', 'p99 ms', 'ratio', 'at least', 'goal'],
     colours,
@@ -231,7 +235,7 @@ function drawCases(cases: readonly Case[], colours: boolean): string {
       `${count(onhand.median)} (${onhand.inFlight} in flight)`,
       onhand.p50Ms.toFixed(1),
       onhand.p99Ms.toFixed(1),
-      ratio === null ? '-' : paint(ratio >= target, `${ratio.toFixed(2)} x`),
+      ratio === null ? '-' : paint(ratio >= target, `${ratio.toFixed(2)} x`, colours),
       `${target} x`,
       `${laterTarget} x`,
     ]);
@@ -250,6 +254,9 @@ function drawOthers({ lone, besides }: QuickResult): string {
     ...others,
   ].join('\n');
 }
+
+const paint = (good: boolean, text: string, colours: boolean): string =>
+  colours ? styleText(good ? 'green' : 'red', text) : text;
 
 function newTable(head: string[], colours: boolean) {
   const style = { head: [], border: [], compact: true };

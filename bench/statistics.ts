@@ -16,3 +16,16 @@ export function median(values: readonly number[]): number {
   const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
   return (lower + upper) / 2;
 }
+
+/** The level at which what is measured comes out highest. */
+export async function bestLevel(
+  levels: readonly number[],
+  measure: (level: number) => Promise<number>,
+): Promise<number> {
+  let winner = { level: levels[0] ?? 1, rate: 0 };
+  for (const level of levels) {
+    const rate = await measure(level);
+    if (rate > winner.rate) winner = { level, rate };
+  }
+  return winner.level;
+}
