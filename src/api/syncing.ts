@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import { poll } from '../dev/poll.js';
-import { BatchMode, type OperationResult } from '../gen/grpc/inventory/v1/inventory.js';
+import { BatchMode, type OperationResult, OperationType } from '../gen/grpc/inventory/v1/inventory.js';
 import {
   InventoryServiceClient,
   type SyncAck,
@@ -131,3 +132,19 @@ export class Syncing {
     this.#call.resume();
   }
 }
+
+type Operation = SyncRequest['operations'][number];
+
+/** What a store did: with an id of its own, now. */
+export const operation = (
+  type: keyof typeof OperationType,
+  quantity: number | undefined,
+  productId = 'P',
+  eventId: string = randomUUID(),
+): Operation => ({
+  ...{ eventId, productId, type: OperationType[type], quantity, reason: '', metadata: {} },
+  occurredTime: undefined,
+});
+
+export const sale = (quantity: number | undefined, productId?: string, eventId?: string): Operation =>
+  operation('SALE', quantity, productId, eventId);

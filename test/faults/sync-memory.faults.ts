@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { Callers } from '../../src/api/callers.js';
-import { Syncing } from '../../src/api/syncing.js';
+import { operation, Syncing, sale } from '../../src/api/syncing.js';
 import type { TestDatabase } from '../../src/dev/test-database.js';
 import { BatchMode } from '../../src/gen/grpc/inventory/v1/inventory.js';
 import { projectRoot } from '../../src/project-root.js';
 import type { ServiceProcess } from '../service-process.js';
 import { auditStocks, sumsUp } from '../store-audit.js';
-import { operation, sale } from '../sync/operations.js';
+
 import { until } from '../until.js';
 import { note } from './findings.js';
 import { Stage } from './stage.js';

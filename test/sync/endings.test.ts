@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import { afterEach, expect, test } from '@jest/globals';
 import { Callers, grpcFrame } from '../../src/api/callers.js';
-import { Syncing } from '../../src/api/syncing.js';
+import { operation, Syncing, sale } from '../../src/api/syncing.js';
 import { withConnection } from '../../src/dev/postgres-session.js';
 import { BatchMode } from '../../src/gen/grpc/inventory/v1/inventory.js';
 import { SyncRequest } from '../../src/gen/grpc/inventory/v1/inventory_service.js';
@@ -11,7 +11,6 @@ import { ClosedGate, installGate } from '../gate.js';
 import type { ServiceProcess } from '../service-process.js';
 import { auditStocks, sumsUp } from '../store-audit.js';
 import { until } from '../until.js';
-import { operation, sale } from './operations.js';
 
 const STORE = 'store-1';
 
