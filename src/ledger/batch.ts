@@ -1,5 +1,5 @@
 import type { StockCopy, Submission } from '../domain/types.js';
-import { writeAndCommit } from '../postgres/ledger-write.js';
+import { writeAndCheck, writeAndCommit } from '../postgres/ledger-write.js';
 import type { Client, Pool } from '../postgres/pool.js';
 import { isTransactionError } from '../postgres/sql-errors.js';
 import { type BatchOutcomes, type Judged, lockAndJudge } from './lock-and-judge.js';
@@ -56,10 +56,7 @@ export async function runBatch(
   submissions: readonly Submission[],
   skipLocked: boolean,
 ): Promise<Committed> {
-  if (pool === undefined) throw new BatchFailure(new Error('no primary takes writes'));
-  const client = await pool.connect().catch((error: unknown) => {
-    throw new BatchFailure(error);
-  });
+  const client = await connect(pool);
   let judged: Judged | undefined;
   try {
     judged = await lockAndJudge(client, submissions, skipLocked);
@@ -75,6 +72,26 @@ export async function runBatch(
     await giveBack(client, answered);
     throw new BatchFailure(error, answered ? undefined : judged?.outcomes);
   }
+}
+
+/** Runs a submission as far as COMMIT, and takes it back. @throws BatchFailure where it could not be committed. */
+export async function rehearse(pool: Pool | undefined, submission: Submission): Promise<void> {
+  const client = await connect(pool);
+  try {
+    const { writing, nowUs } = await lockAndJudge(client, [submission], false);
+    await writeAndCheck(client, writing, nowUs);
+  } catch (error) {
+    await giveBack(client, isTransactionError(error));
+    throw new BatchFailure(error);
+  }
+  await giveBack(client, true);
+}
+
+async function connect(pool: Pool | undefined): Promise<Client> {
+  if (pool === undefined) throw new BatchFailure(new Error('no primary takes writes'));
+  return await pool.connect().catch((error: unknown) => {
+    throw new BatchFailure(error);
+  });
 }
 
 /** Leaves the client usable for others, or closes it where that cannot be known. */

@@ -92,6 +92,32 @@ export class Pending {
     });
   }
 
+  /**
+   * The message without the commands that the database refuses; it is answered when that is. They leave no event, so that
+   * they can be sent again once what is wrong has been put right.
+   *
+   * @param refused what the database said, by the commands' places.
+   */
+  without(refused: ReadonlyMap<number, unknown>): Pending {
+    const { commands, mode, message } = this.submission;
+    const kept = commands.filter((_, index) => !refused.has(index));
+    const incomplete = message === undefined ? {} : { message: { ...message, incomplete: true } };
+    const resolve = (outcomes: readonly Outcome[]) => {
+      const next = outcomes.values();
+      this.resolve(
+        commands.map((command, index) =>
+          refused.has(index)
+            ? { kind: 'NOT_RUN', error: internal(eventIdMetadata([command.eventId]), refused.get(index)) }
+            : next.next().value!,
+        ),
+      );
+    };
+    return new Pending({ commands: kept, mode, ...incomplete }, this.deadlineMs, {
+      resolve,
+      reject: (error) => this.reject(error),
+    });
+  }
+
   #answer(answer: () => void): void {
     if (this.#answered) return;
     this.#answered = true;
@@ -106,8 +132,7 @@ export class Pending {
 
   #notRun(cause: unknown): InventoryError {
     const metadata = this.#eventIds();
-    if (classifyFailure(cause) === 'OTHER')
-      return new InventoryError('INTERNAL', 'Internal error', { metadata, cause });
+    if (classifyFailure(cause) === 'OTHER') return internal(metadata, cause);
     const message = 'The database cannot be reached; nothing was changed. Try again with the same event id';
     return new InventoryError('DATABASE_UNAVAILABLE', message, { metadata, cause, retryDelayMs: 200 });
   }
@@ -117,6 +142,9 @@ export class Pending {
     return eventIdMetadata(this.submission.commands.map((command) => command.eventId));
   }
 }
+
+const internal = (metadata: Readonly<Record<string, string>>, cause: unknown): InventoryError =>
+  new InventoryError('INTERNAL', 'Internal error', { metadata, cause });
 
 /** What replays the very event that the lost answer told of is that answer, and no replay to the caller. */
 function asFirst(outcome: Outcome, lost: Outcome | undefined): Outcome {

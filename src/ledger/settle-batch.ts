@@ -5,6 +5,7 @@ import type { Pool } from '../postgres/pool.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
 import { BatchFailure, runBatch } from './batch.js';
 import type { Pending } from './pending.js';
+import { refusedCommands } from './sift-message.js';
 
 /** What is told about batches while they run. */
 export interface BatchObserver {
@@ -102,7 +103,24 @@ async function divide(
     return [...first, ...(await settleBatch(batch.slice(middle), options))];
   }
   if (only.divisible) return await settleBatch(only.apart(), options);
+  if (only.submission.message !== undefined) return await settleWithoutRefused(only, failure, options);
   return giveUp(batch, failure, options);
+}
+
+/** A message moves its log on even where some of its commands cannot be done: else its store could never go on. */
+async function settleWithoutRefused(
+  pending: Pending,
+  failure: BatchFailure,
+  options: SettleOptions,
+): Promise<Pending[]> {
+  try {
+    const refused = await refusedCommands(pending, options.writes);
+    if (refused.size === 0) return giveUp([pending], failure, options);
+    for (const cause of refused.values()) options.observer.failed(cause);
+    return await settleBatch([pending.without(refused)], options);
+  } catch (error) {
+    return giveUp([pending], error as BatchFailure, options);
+  }
 }
 
 /** Answers that nothing was changed; what is unsettled cannot be answered so, and is given back. */

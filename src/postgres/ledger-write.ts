@@ -7,6 +7,8 @@ import { noticingWarnings } from './warnings.js';
 /** The second half of the ledger's transaction (see src/ledger/batch.ts): one statement writes all, then COMMIT. */
 
 const COMMIT = { name: 'commit', text: 'COMMIT' };
+/** Has checked at once what else would be checked by COMMIT. */
+const CHECK_ALL = { name: 'check_all', text: 'SET CONSTRAINTS ALL IMMEDIATE' };
 
 /**
  * Events go in by event id, so that two transactions with the same ids meet in the same order and cannot deadlock. Their
@@ -73,6 +75,13 @@ export async function writeAndCommit(client: Client, writing: Writing, nowUs: nu
     return committed.command;
   });
   return { tag, warned };
+}
+
+/** Sends the writes, and has everything checked that COMMIT would check. @throws what the server says against them. */
+export async function writeAndCheck(client: Client, writing: Writing, nowUs: number): Promise<void> {
+  const statement = writeStatement(writing, nowUs);
+  const write = statement === undefined ? undefined : client.query(statement);
+  await Promise.all([write, client.query(CHECK_ALL)]);
 }
 
 function writeStatement({ events, stocks, cursors }: Writing, nowUs: number) {

@@ -2669,9 +2669,9 @@ export const InventoryServiceService = {
    * same, under the UUIDv5 of that id (as namespace) and the name "sync"; its result has the id that was sent.
    *
    * An operation that is not valid (or has no event id) is refused in its result with INVALID_FIELD; other reasons of results
-   * are EVENT_ID_REUSED, STOCK_LIMIT and BATCH_REFUSED. It does not hold up the others, unless the message is ATOMIC. What is
-   * wrong with the message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing
-   * of that message is applied.
+   * are EVENT_ID_REUSED, STOCK_LIMIT, BATCH_REFUSED, and INTERNAL for one that the database does not take: that leaves no event,
+   * and may come again in a later message. It does not hold up the others, unless the message is ATOMIC. What is wrong with the
+   * message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing of that message is applied.
    *
    * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
    * sent for 30 s is cut off.
@@ -2818,9 +2818,9 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    * same, under the UUIDv5 of that id (as namespace) and the name "sync"; its result has the id that was sent.
    *
    * An operation that is not valid (or has no event id) is refused in its result with INVALID_FIELD; other reasons of results
-   * are EVENT_ID_REUSED, STOCK_LIMIT and BATCH_REFUSED. It does not hold up the others, unless the message is ATOMIC. What is
-   * wrong with the message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing
-   * of that message is applied.
+   * are EVENT_ID_REUSED, STOCK_LIMIT, BATCH_REFUSED, and INTERNAL for one that the database does not take: that leaves no event,
+   * and may come again in a later message. It does not hold up the others, unless the message is ATOMIC. What is wrong with the
+   * message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing of that message is applied.
    *
    * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
    * sent for 30 s is cut off.
@@ -3018,9 +3018,9 @@ export interface InventoryServiceClient extends Client {
    * same, under the UUIDv5 of that id (as namespace) and the name "sync"; its result has the id that was sent.
    *
    * An operation that is not valid (or has no event id) is refused in its result with INVALID_FIELD; other reasons of results
-   * are EVENT_ID_REUSED, STOCK_LIMIT and BATCH_REFUSED. It does not hold up the others, unless the message is ATOMIC. What is
-   * wrong with the message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing
-   * of that message is applied.
+   * are EVENT_ID_REUSED, STOCK_LIMIT, BATCH_REFUSED, and INTERNAL for one that the database does not take: that leaves no event,
+   * and may come again in a later message. It does not hold up the others, unless the message is ATOMIC. What is wrong with the
+   * message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing of that message is applied.
    *
    * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
    * sent for 30 s is cut off.
