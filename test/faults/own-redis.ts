@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -42,8 +42,18 @@ export class OwnRedis {
     await this.#server?.exited;
   }
 
+  get pid(): number {
+    return this.#server?.pid ?? 0;
+  }
+
   signal(signal: NodeJS.Signals): void {
     if (this.#server !== undefined) process.kill(this.#server.pid, signal);
+  }
+
+  /** How long ago it was last saved to the disk; infinite where that never happened. */
+  get dumpAgeMs(): number {
+    const savedMs = statSync(join(this.folder, 'dump.rdb'), { throwIfNoEntry: false })?.mtimeMs;
+    return Date.now() - (savedMs ?? Number.NEGATIVE_INFINITY);
   }
 
   /** Runs one command. */

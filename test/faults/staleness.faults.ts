@@ -21,7 +21,7 @@ afterEach(() => stage.clear());
 const runs: readonly RunOptions[] = [
   { title: 'without a fault', seed: 1, fault: async () => undefined },
   { title: 'while the standbys replay nothing for 15 s', seed: 2, fault: pauseReplay },
-  { title: 'while both standbys are dead', seed: 3, fault: killStandbys },
+  { title: 'while both standbys are dead', seed: 3, fault: killStandbys, strongMayFail: true },
   { title: 'while a transaction stays open for 10 s', seed: 4, fault: holdTransaction },
   { title: 'while the standbys show everything 250 ms late', seed: 6, fault: lateStandbys },
   { title: 'while one process is cut off from the primary and from Redis', seed: 7, fault: cutFromWrites },

@@ -117,12 +117,12 @@ test('counts by source: readings, the oldest, those over a second; and what went
   checker.judge(reading(2, 1_500));
   checker.judge(reading(1, 1_500, claiming({ maxAgeMs: 600 })));
   checker.judge(reading(1, 2_100, old));
-  checker.failed('UNAVAILABLE', false);
-  checker.failed('UNAVAILABLE', true);
-  checker.failed('UNAVAILABLE', true);
+  checker.failed('UNAVAILABLE', false, 4);
+  checker.failed('UNAVAILABLE', true, 1);
+  checker.failed('UNAVAILABLE', true, 1);
   expect(checker.totals).toMatchObject({
     ...{ readings: 3, writes: 2, wentBack: 2, problemCount: 0 },
-    ...{ failures: { UNAVAILABLE: 1 }, strongFailures: { UNAVAILABLE: 2 } },
+    ...{ failures: { UNAVAILABLE: 4 }, strongFailures: { UNAVAILABLE: 2 } },
     sources: {
       LOCAL_CACHE: { readings: 2, oldestMs: 500, overOneSecond: 0 },
       REPLICA: { readings: 1, oldestMs: 1_100, overOneSecond: 1 },

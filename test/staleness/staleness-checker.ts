@@ -46,9 +46,9 @@ export interface StalenessTotals {
   writes: number;
   /** By where they came from; NOT_FOUND tells no source. */
   sources: Record<string, SourceTotals>;
-  /** Calls that were refused or failed, by reason … */
+  /** Readings that were refused or failed, by reason: each stock of a call is one … */
   failures: Record<string, number>;
-  /** … and those that asked for STRONG, which only a primary for sure can answer. */
+  /** … and those that were asked for STRONG, which only a primary for sure can answer. */
   strongFailures: Record<string, number>;
   /** Readings of an older version than one that had been seen before. */
   wentBack: number;
@@ -88,10 +88,10 @@ export class StalenessChecker {
     return this.#historyOf(stock).newestVersion;
   }
 
-  /** A call had no answer. */
-  failed(reason: string, strong: boolean): void {
+  /** A call had no answer: so many stocks were not read. */
+  failed(reason: string, strong: boolean, stocks: number): void {
     const failures = strong ? this.totals.strongFailures : this.totals.failures;
-    failures[reason] = (failures[reason] ?? 0) + 1;
+    failures[reason] = (failures[reason] ?? 0) + stocks;
   }
 
   /** To be called when the answer is there: whatever was acknowledged before the read began is known by then. */

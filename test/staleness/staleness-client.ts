@@ -109,7 +109,7 @@ class StalenessRun {
       ? await getOverRest(this.plan.services[service]!.httpUrl, named, asked, DEADLINE_MS)
       : await getOverGrpc(client, named, asked, DEADLINE_MS);
     if ('told' in answer) this.#judge(named, asked, startMs, answer.told);
-    else this.checker.failed(answer.failure, asked.strong);
+    else this.checker.failed(answer.failure, asked.strong, 1);
   }
 
   #asked({ stock }: NamedStock, random: SeededRandom): Asked {
@@ -123,7 +123,7 @@ class StalenessRun {
     const stocks = [...new Map(picked.map((named) => [named.stock, named])).values()];
     const startMs = performance.now();
     const answer = await batchGetOverGrpc(client, stocks, DEADLINE_MS);
-    if ('failure' in answer) return this.checker.failed(answer.failure, false);
+    if ('failure' in answer) return this.checker.failed(answer.failure, false, stocks.length);
     for (const [index, named] of stocks.entries()) {
       this.#judge(named, ANYTHING, startMs, answer.told[index]!);
     }
