@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { defaultRedisUrl } from '../src/dev/default-redis.js';
 import { SERVICE_NODE_ARGUMENTS, serviceProgram } from '../src/service-command.js';
 
 /** A real service: `node dist/src/main.js` in a process of its own, on free ports of loopback. */
@@ -20,7 +21,8 @@ export interface ServiceProcess {
 export interface ServiceOptions {
   readonly databaseUrl: string;
   readonly replicaUrls?: readonly string[];
-  readonly redisUrl?: string;
+  /** None where nothing is said; one that does not answer in `npm test -- --redis=down`. */
+  readonly redisUrl?: string | undefined;
   readonly environment?: Readonly<Record<string, string>>;
   /** Modules to load before the service, for mutants (`--import`). */
   readonly imports?: readonly string[];
@@ -73,10 +75,13 @@ const inherited = ({ imports = [] }: ServiceOptions): NodeJS.ProcessEnv => {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => wanted.includes(name)));
 };
 
-const environmentOf = (options: ServiceOptions): Record<string, string> => ({
+const environmentOf = ({
+  redisUrl = defaultRedisUrl(),
+  ...options
+}: ServiceOptions): Record<string, string> => ({
   DATABASE_URL: options.databaseUrl,
   ...(options.replicaUrls === undefined ? {} : { DATABASE_REPLICA_URLS: options.replicaUrls.join(',') }),
-  ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
+  ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
   ONHAND_HOST: '127.0.0.1',
   ONHAND_GRPC_PORT: '0',
   ONHAND_HTTP_PORT: '0',

@@ -1,3 +1,4 @@
+import { defaultRedisUrl } from '../dev/default-redis.js';
 import { createTestDatabase } from '../dev/test-database.js';
 import { Feed } from '../feed/feed.js';
 import { LEDGER_SESSION_SETTINGS, Ledger } from '../ledger/ledger.js';
@@ -5,6 +6,7 @@ import { Cluster } from '../postgres/cluster.js';
 import { DatabaseReads } from '../reads/database-reads.js';
 import { LocalCache } from '../reads/local-cache.js';
 import { ReadPath } from '../reads/read-path.js';
+import { SharedCache } from '../reads/shared-cache.js';
 import { StockCaches } from '../reads/stock-caches.js';
 import { SyncStreams } from '../sync/sync-streams.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
@@ -23,6 +25,7 @@ export interface StartedApi {
   stop(): Promise<void>;
 }
 
+const NO_CACHE_OBSERVER = { shared: () => undefined, breaker: () => undefined };
 const POOL_LIMITS = { max: 4, min: 0, idleMs: 10_000, lifetimeMs: 60_000 };
 
 export interface TestApiOptions {
@@ -51,11 +54,13 @@ export async function startTestApi({
   await cluster.start();
   const metrics = createMetrics();
   const database = new DatabaseReads(cluster, metrics.reads);
-  const caches = new StockCaches(new LocalCache(1_000), undefined);
+  const redisUrl = defaultRedisUrl();
+  const shared = redisUrl === undefined ? undefined : new SharedCache(redisUrl, NO_CACHE_OBSERVER);
+  const caches = new StockCaches(new LocalCache(1_000), shared);
   const reads = new ReadPath(database, caches, metrics.reads);
   const feed = new Feed({
     ...{ cluster, reads: database, caches, watchLimit },
-    ...{ redisUrl: undefined, observer: metrics.feed },
+    ...{ redisUrl, observer: metrics.feed },
   });
   const ledger = new Ledger({
     writes: () => cluster.writes,
@@ -100,6 +105,7 @@ export async function startTestApi({
       await api.stop(2_000);
       await ledger.drain();
       await feed.stop();
+      shared?.stop();
       await cluster.close();
       await servers.drop();
     },

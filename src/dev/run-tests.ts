@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { migrate } from '../postgres/migrate.js';
 import { projectRoot } from '../project-root.js';
 import { CoverageRun } from './coverage.js';
+import { redisIsDown } from './default-redis.js';
 import { whenNpmIsGone } from './npm-parent.js';
 import {
   absenceOf,
@@ -22,11 +23,13 @@ import { bold, complain, messageOf, say } from './terminal.js';
 import { templateDatabase } from './test-database.js';
 import { startThrowawayServers, type ThrowawayServers } from './throwaway-servers.js';
 
-const usage = `Usage: npm test [-- [--tier=faults] [--coverage] [jest options, file patterns]]`;
+const usage = `Usage: npm test [-- [--tier=faults] [--redis=down] [--coverage] [jest options, file patterns]]`;
 const faultsTimeoutMs = 15 * 60_000;
 
 interface Wanted {
   readonly faults: boolean;
+  /** Services of tests have a Redis that does not answer; what needs one that does is left out. */
+  readonly redisDown: boolean;
   readonly coverage: boolean;
   readonly jestArguments: readonly string[];
 }
@@ -39,12 +42,13 @@ interface Outcome {
 }
 
 function parse(args: readonly string[]): Wanted {
-  const own = new Set(['--tier=faults', '--tier=default', '--coverage']);
-  const tier = args.find((argument) => argument.startsWith('--tier'));
-  if (tier !== undefined && !own.has(tier))
-    throw new Error(`${tier}: the tiers are --tier=default and --tier=faults.\n${usage}`);
+  const own = new Set(['--tier=faults', '--tier=default', '--redis=down', '--coverage']);
+  const unknown = args.find((argument) => /^--(tier|redis)/.test(argument) && !own.has(argument));
+  if (unknown !== undefined)
+    throw new Error(`${unknown}: there are --tier=default, --tier=faults and --redis=down.\n${usage}`);
   return {
-    faults: tier === '--tier=faults',
+    faults: args.includes('--tier=faults'),
+    redisDown: args.includes('--redis=down'),
     coverage: args.includes('--coverage'),
     jestArguments: args.filter((argument) => !own.has(argument)),
   };
@@ -52,7 +56,7 @@ function parse(args: readonly string[]): Wanted {
 
 async function main(): Promise<number> {
   const wanted = parse(process.argv.slice(2));
-  const programs = findOptionalPrograms();
+  const programs = findOptionalPrograms(wanted);
   const interruption = new Interruption();
   const servers = await startThrowawayServers({ redisProgram: programs.get(REDIS) });
   try {
@@ -66,13 +70,9 @@ async function main(): Promise<number> {
 
 type FoundPrograms = ReadonlyMap<OptionalProgram, string | undefined>;
 
-function findOptionalPrograms(): FoundPrograms {
-  const found = new Map(
-    [REDIS, CHROMIUM, CURL, DISTRIBUTION_POSTGRES, PGBOUNCER].map((program) => [
-      program,
-      findOrInstall(program),
-    ]),
-  );
+function findOptionalPrograms({ redisDown }: Wanted): FoundPrograms {
+  const programs = [CHROMIUM, CURL, DISTRIBUTION_POSTGRES, PGBOUNCER, ...(redisDown ? [] : [REDIS])];
+  const found = new Map(programs.map((program) => [program, findOrInstall(program)]));
   for (const [program, path] of found) {
     if (path !== undefined || process.env[program.requiredBy] !== '1') continue;
     throw new Error(`${program.requiredBy}=1, and ${absenceOf(program)}: install one.`);
@@ -107,6 +107,8 @@ async function runTests(
     if (path === undefined && count > 0)
       say(bold(`${count} ${program.title} tests were left out: ${absenceOf(program)}.`));
   }
+  if (wanted.redisDown)
+    say(bold(`Redis was down for all services; ${outcome.leftOut(REDIS)} Redis tests were left out.`));
   const enough = coverage === undefined || (await coverage.report());
   say(`${outcome.passed} passed, ${outcome.failed} failed`);
   return outcome.failed > 0 || code !== 0 || !checked || !enough ? 1 : 0;
@@ -149,6 +151,7 @@ async function runJest(
         [CURL.givenIn]: programs.get(CURL) ?? '',
         [DISTRIBUTION_POSTGRES.givenIn]: programs.get(DISTRIBUTION_POSTGRES) ?? '',
         [PGBOUNCER.givenIn]: programs.get(PGBOUNCER) ?? '',
+        ...(wanted.redisDown ? redisIsDown : {}),
         ...coverage?.environment(),
       },
     },
