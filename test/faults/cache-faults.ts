@@ -112,12 +112,12 @@ export async function flush({ redis }: Scene): Promise<void> {
 }
 
 /** Whatever was put in goes soon, whoever needs it. */
-export const evict = ({ redis, client }: Scene): Promise<void> =>
-  whileCrowded(redis, 'allkeys-random', () => client.untilMoreReadings(CROWDED_READINGS, PATIENCE_MS));
+export const evict = (scene: Scene): Promise<void> =>
+  whileCrowded(scene, 'allkeys-random', () => scene.client.untilMoreReadings(CROWDED_READINGS, PATIENCE_MS));
 
 /** What is there stays, and nothing newer comes in. */
-export const fillUp = ({ redis, client }: Scene): Promise<void> =>
-  whileCrowded(redis, 'noeviction', () => client.untilMoreReadings(CROWDED_READINGS, PATIENCE_MS));
+export const fillUp = (scene: Scene): Promise<void> =>
+  whileCrowded(scene, 'noeviction', () => scene.client.untilMoreReadings(CROWDED_READINGS, PATIENCE_MS));
 
 /** The others go on with Redis, so that what it holds is new, and what this one holds must not be taken for it. */
 export async function cutOneOff({ toRedis }: Scene): Promise<void> {

@@ -51,7 +51,7 @@ export const stopBeforeFills = (scene: Scene): Promise<void> => stopInTurn(scene
 
 /** What is newer may be gone from Redis by then. */
 export const stopBeforeFillsWhileCrowded = (scene: Scene): Promise<void> =>
-  whileCrowded(scene.redis, 'allkeys-random', () => stopBeforeFills(scene));
+  whileCrowded(scene, 'allkeys-random', () => stopBeforeFills(scene));
 
 /** Whether SIGSTOP has come to this process. */
 export async function isStopped(pid: number): Promise<boolean> {
