@@ -79,7 +79,7 @@ describe('gRPC-Web', () => {
 });
 
 describe('native gRPC', () => {
-  // These answers are the library's: with the code, and without a reason.
+  // But for messages that are too large these answers are the library's: with the code, and without a reason.
   test.each<[...Framing, string[]]>([
     ...UNDECODABLE.map((each): [...Framing, string[]] => [...each, ['3', '13']]),
     ...TOO_LARGE.map((each): [...Framing, string[]] => [...each, ['8']]),
@@ -88,6 +88,12 @@ describe('native gRPC', () => {
   ])('%s', async (_name, body, headers, codes) => {
     const answer = await overHttp2({ 'content-type': 'application/grpc', ...headers }, body());
     expect(codes).toContain(answer['grpc-status']);
+  });
+
+  test.each(TOO_LARGE)('%s has the reason of too large messages', async (_name, body, headers) => {
+    const answer = await overHttp2({ 'content-type': 'application/grpc', ...headers }, body());
+    const details = Buffer.from(String(answer['grpc-status-details-bin']), 'base64').toString('latin1');
+    expect(details).toContain('MESSAGE_TOO_LARGE');
   });
 
   test.each([undefined, 'application/json', 'text/html'])('the content type %s', async (type) => {

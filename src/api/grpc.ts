@@ -23,20 +23,20 @@ import {
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
 import { toGrpcError } from './error-details.js';
-import { malformedMessage, messageTooLarge, UNARY_LIMIT_BYTES } from './errors.js';
+import { malformedMessage, messageTooLarge } from './errors.js';
 import { IncomingMessages } from './grpc-incoming.js';
 import { sendStream } from './grpc-stream.js';
+import { limitOf, reasonForTooLarge, SYNC_LIMIT_BYTES } from './grpc-too-large.js';
 import type { Incoming, UnaryRpc, UnaryRpcs } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
 
 const MB = 1024 * 1024;
-const SYNC_LIMIT_BYTES = MB;
 /** A store that does not read what it is sent for so long is cut off. */
 const SYNC_PATIENCE_MS = 30_000;
 
 /** Every limit of a connection is named here; grpc-js has none by itself. */
 const SERVER_OPTIONS = {
-  'grpc.max_receive_message_length': MB,
+  'grpc.max_receive_message_length': SYNC_LIMIT_BYTES,
   'grpc.max_send_message_length': 4 * MB,
   'grpc.max_concurrent_streams': 100,
   'grpc.keepalive_time_ms': 30_000,
@@ -72,7 +72,7 @@ export interface GrpcServer {
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   // What goes wrong reaches us as errors; grpc-js would print some of it a second time.
   setLogVerbosity(logVerbosity.NONE);
-  const server = new Server(SERVER_OPTIONS);
+  const server = new Server({ ...SERVER_OPTIONS, interceptors: [reasonForTooLarge(options.calls)] });
   server.addService(rawDefinition(), implementation(options.calls));
   for (const add of options.services) add(server);
   const port = await bind(server, options.host, options.port);
@@ -100,7 +100,7 @@ const REQUEST_TYPES: { [R in keyof Requests]: { decode(input: BinaryReader): Req
  * @throws InventoryError MESSAGE_TOO_LARGE, MALFORMED_MESSAGE.
  */
 function decodeRequest<R extends keyof Requests>(rpc: R, bytes: Buffer): Requests[R] {
-  const limitBytes = rpc === 'sync' ? SYNC_LIMIT_BYTES : UNARY_LIMIT_BYTES;
+  const limitBytes = limitOf(rpc);
   if (bytes.length > limitBytes) throw messageTooLarge(limitBytes);
   try {
     checkTags(bytes);

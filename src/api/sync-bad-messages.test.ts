@@ -53,7 +53,10 @@ describe('what is not valid ends the stream, and nothing of it is applied', () =
     [
       '2 MB',
       (stream) => stream.message(2, [{ ...sale(9), reason: 'x'.repeat(2 * 1024 * 1024) }]),
-      { code: 'RESOURCE_EXHAUSTED' },
+      {
+        ...{ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE' },
+        metadata: { limit_bytes: '1048576' },
+      },
     ],
   ];
 
