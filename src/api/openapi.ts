@@ -84,7 +84,7 @@ function answersOf(
 const REQUEST_ID = {
   'X-Request-Id': text('As the caller gave it, or as made by the service; it stands in logs.'),
 };
-const ENTITY_TAG = { ETag: text('The version of the stock.') };
+const ENTITY_TAG = { ETag: text('The version of the stock, `-`, and when it came to be, in microseconds.') };
 const REPLAYED = {
   'Idempotent-Replayed': but(text('The command was decided earlier; this is the first outcome again.'), {
     enum: ['true'],

@@ -83,7 +83,7 @@ export const GET = operation({
   operationId: 'getStock',
   tag: 'Stocks',
   summary: 'Reads one stock',
-  description: 'The version of the stock is its `ETag`.',
+  description: 'The version of the stock, with the time at which it came to be, is its `ETag`.',
   querystring: GET_QUERY,
   headers: CONDITIONAL_HEADERS,
   answer: 'StockAnswer',

@@ -196,5 +196,9 @@ export const BATCH_IDEMPOTENCY_HEADERS = parameters(
 );
 export const CONDITIONAL_HEADERS = parameters(
   {},
-  { 'If-None-Match': text('The ETag of an earlier answer: while it holds, the answer is 304.') },
+  {
+    'If-None-Match': text(
+      'The ETag of an earlier answer: while it holds, the answer is 304. Not where the answer is stale: that shows nothing.',
+    ),
+  },
 );

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ApplyRequest, GetResponse, SellResponse } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
 import { LONG_ANSWERS } from './compression.js';
+import { entityTagOf, isUnchanged } from './entity-tag.js';
 import { refuseOtherTypes } from './http-refusal.js';
 import { addJsonBody } from './json-body.js';
 import { batchGetAnswer, getAnswer, listAnswer, movementAnswer } from './rest-answer.js';
@@ -44,9 +45,9 @@ function addGet(app: FastifyInstance, calls: Calls): void {
     const decode = () => readGet(request.query);
     const response = calls.run('get', 'REST', decode, { requestId: request.id });
     const answer = (found: GetResponse) => {
-      const tag = entityTag(found.stock!.version);
+      const tag = entityTagOf(found);
       reply.header('ETag', tag).header('Cache-Control', REVALIDATE);
-      if (isNamed(tag, request.headers['if-none-match'])) return reply.code(304).send();
+      if (isUnchanged(found, tag, request.headers['if-none-match'])) return reply.code(304).send();
       return getAnswer(found);
     };
     return response instanceof Promise ? response.then(answer) : answer(response);
@@ -102,13 +103,3 @@ function addSync(app: FastifyInstance, calls: Calls): void {
 
 /** Caches may keep the answer, and must ask before they use it. */
 const REVALIDATE = 'no-cache';
-
-/** Weak: the same version may come with another time and age. */
-const entityTag = (version: bigint): string => `W/"${version}"`;
-
-/** Whether a header If-None-Match has this tag in it; weak and strong ones are compared alike. */
-function isNamed(tag: string, ifNoneMatch: string | undefined): boolean {
-  if (ifNoneMatch === undefined) return false;
-  const opaque = tag.slice(2);
-  return ifNoneMatch.split(',').some((each) => ['*', opaque, tag].includes(each.trim()));
-}
