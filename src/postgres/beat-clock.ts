@@ -23,6 +23,8 @@ interface Sight {
 export class BeatClock {
   #newest = 0n;
   #newestTimeUs = 0;
+  /** Beats of its timeline before this one are from before their primary's clock was set back. */
+  #firstSinceSetBack = 0n;
   readonly #sights = new Map<bigint, Sight>();
 
   /** The newest beat that this process knows of. */
@@ -38,6 +40,8 @@ export class BeatClock {
   /** A beat was seen, on whichever server. */
   sawBeat(beat: bigint, timeUs: number): void {
     if (beat <= this.#newest) return;
+    const isSameClock = timelineOf(beat) === timelineOf(this.#newest);
+    if (isSameClock && timeUs < this.#newestTimeUs) this.#firstSinceSetBack = beat;
     this.#newest = beat;
     this.#newestTimeUs = timeUs;
   }
@@ -49,13 +53,18 @@ export class BeatClock {
 
   /**
    * At most how old, in milliseconds, a snapshot is that holds this beat of this time: everything committed earlier than
-   * that is in it. Undefined where the clock that made the beat was never seen, or has been set back.
+   * that is in it. Undefined where the clock that made the beat was never seen, or has been set back since.
    */
   ageMs(beat: bigint, timeUs: number): number | undefined {
     const sight = this.#sights.get(timelineOf(beat));
-    if (sight === undefined) return undefined;
+    if (sight === undefined || this.#isBeforeSetBack(beat)) return undefined;
     const beatMs = sight.sentMs - (sight.nowUs - timeUs) / 1000;
     const ageMs = performance.now() - beatMs;
     return ageMs < 0 ? undefined : ageMs;
+  }
+
+  #isBeforeSetBack(beat: bigint): boolean {
+    const first = this.#firstSinceSetBack;
+    return beat < first && timelineOf(beat) === timelineOf(first);
   }
 }

@@ -186,8 +186,10 @@ export class Cluster {
       this.beats.sawBeat(beat, beatTimeUs);
       if (timeline !== undefined) this.beats.sawClock(timeline, { sentMs, nowUs });
       this.#elect();
-      const old = nowUs - beatTimeUs >= PERIOD_MS * 1000 || timeline !== timelineOf(beat);
-      if (this.#reign?.node === node && old) this.#beat(this.#reign, beat);
+      const isOld = nowUs - beatTimeUs >= PERIOD_MS * 1000;
+      // A beat from the future is of a clock that was set back since: it would not get old for as long as that.
+      const isDue = isOld || nowUs < beatTimeUs || timeline !== timelineOf(beat);
+      if (this.#reign?.node === node && isDue) this.#beat(this.#reign, beat);
     } catch (error) {
       this.#problems.set(node, error);
       this.options.onError(node.name, error);
