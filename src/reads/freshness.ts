@@ -10,11 +10,13 @@ export interface Freshness {
   readonly stale: boolean;
 }
 
+export type FallbackCause = 'FAILED' | 'FULL' | 'LATE' | 'BEHIND' | 'INCOMPLETE' | 'NOT_PRIMARY';
+
 /** What reads tell about themselves. */
 export interface ReadObserver {
   answered(source: Source): void;
-  /** A server was asked and its answer would not do. */
-  fellBack(node: string, cause: 'FAILED' | 'FULL' | 'BEHIND' | 'INCOMPLETE' | 'NOT_PRIMARY'): void;
+  /** A server was asked and its answer would not do, or did not come in the time that its caller had for it (LATE). */
+  fellBack(node: string, cause: FallbackCause): void;
 }
 
 const STALE_AFTER_MS = 5_000;

@@ -21,7 +21,7 @@ export interface SearchOptions {
   readonly observer: ReadObserver;
 }
 
-/** A server is given this long, and at most half of the time that is left; then the next one is asked. */
+/** A server is given this long; it is waited for at most half of the time that is left, then the next one is asked. */
 const SERVER_TIMEOUT_MS = 1_000;
 /** So long a read waits at most until fewer run at a server. */
 const GATE_PATIENCE_MS = 500;
@@ -37,12 +37,20 @@ const isAnswering = (node: Node): boolean => !node.resting && node.answeredWithi
 
 const mayBeNewer = (node: Node, { beat }: Snapshot): boolean => isAnswering(node) && beatOf(node) > beat;
 
+/** The server has not answered in the time that its caller has for it. */
+class Late extends Error {}
+
+const isDefect = (cluster: Cluster, node: Node, error: unknown): boolean =>
+  node === cluster.primary && classifyFailure(error) === 'OTHER';
+
 /** One read's way from server to server, until one can answer it. */
 export class SourceSearch<S extends Snapshot> {
   /** Why the last server that failed could not answer. */
   lastError: unknown;
   /** The newest answer that would do if nothing better can be reached. */
   #fallback: (S & Freshness) | undefined;
+  /** Those that had their full time, and could not answer. */
+  readonly #failed = new Set<Node>();
 
   constructor(
     private readonly cluster: Cluster,
@@ -74,8 +82,9 @@ export class SourceSearch<S extends Snapshot> {
       const answer = await this.#ask(node);
       if (answer !== undefined) this.#keep(answer);
     }
-    if (primary === undefined || isLast || this.#fallback !== undefined) return this.#fallback;
-    return (await this.#askPrimary(primary, Number.POSITIVE_INFINITY)) ?? this.#fallback;
+    if (primary === undefined || isLast || !this.#isWorthAsking(primary)) return this.#fallback;
+    const patienceMs = this.#fallback === undefined ? Number.POSITIVE_INFINITY : SERVER_TIMEOUT_MS;
+    return (await this.#askPrimary(primary, patienceMs)) ?? this.#fallback;
   }
 
   /** The primary, where its own snapshot shows that it is one: it takes commits, and did so within the last 2 s. */
@@ -87,6 +96,12 @@ export class SourceSearch<S extends Snapshot> {
     if (!answer.standby && this.cluster.isCurrent(this.#ageOf(answer))) return answer;
     this.options.observer.fellBack(primary.name, 'NOT_PRIMARY');
     return undefined;
+  }
+
+  /** Where there is nothing else; or nothing but a stale answer, and it answers looks, though it failed some other read. */
+  #isWorthAsking(primary: Node): boolean {
+    if (this.#fallback === undefined) return true;
+    return this.#fallback.stale && primary.answeredWithin(SILENT_AFTER_MS) && !this.#failed.has(primary);
   }
 
   /** `far` begins with those that answer, of them the one that has come furthest. */
@@ -128,27 +143,35 @@ export class SourceSearch<S extends Snapshot> {
     const leftMs = this.options.deadlineMs - performance.now() - RESERVE_MS;
     if (leftMs <= 0) return undefined;
     const timeoutMs = patienceMs === Number.POSITIVE_INFINITY ? leftMs : Math.min(patienceMs, leftMs / 2);
-    const untilMs = performance.now() + timeoutMs;
     try {
-      const snapshot = await node.gate.run(Math.min(timeoutMs, GATE_PATIENCE_MS), () =>
-        this.read({ pool: node.reads, timeoutMs: Math.max(untilMs - performance.now(), 1) }),
+      const reading = node.gate.run(Math.min(timeoutMs, GATE_PATIENCE_MS), () =>
+        this.#readAt(node, Math.max(timeoutMs, SERVER_TIMEOUT_MS)),
       );
+      const snapshot = await within(timeoutMs, reading);
       return { ...snapshot, ...this.#freshness(node, snapshot) };
     } catch (error) {
-      if (error instanceof GateFull) {
-        this.#leave(node, error, 'FULL');
-        return undefined;
-      }
-      if (node === this.cluster.primary && classifyFailure(error) === 'OTHER') throw error;
-      this.#leave(node, error, 'FAILED');
-      node.rest();
+      const cause = error instanceof GateFull ? 'FULL' : error instanceof Late ? 'LATE' : 'FAILED';
+      if (cause === 'FAILED' && isDefect(this.cluster, node, error)) throw error;
+      this.lastError = error;
+      this.options.observer.fellBack(node.name, cause);
       return undefined;
     }
   }
 
-  #leave(node: Node, error: unknown, cause: 'FAILED' | 'FULL'): void {
-    this.lastError = error;
-    this.options.observer.fellBack(node.name, cause);
+  /**
+   * The server has its full time, however soon its caller leaves: a caller in haste must not be taken for a server that
+   * does not answer, and the driver drops a connection whose answer nobody waits for.
+   */
+  async #readAt(node: Node, timeoutMs: number): Promise<S> {
+    try {
+      return await this.read({ pool: node.reads, timeoutMs });
+    } catch (error) {
+      if (!isDefect(this.cluster, node, error)) {
+        this.#failed.add(node);
+        node.rest();
+      }
+      throw error;
+    }
   }
 
   #ageOf(snapshot: Snapshot): number | undefined {
@@ -159,5 +182,18 @@ export class SourceSearch<S extends Snapshot> {
   #freshness(node: Node, snapshot: Snapshot): Freshness {
     const source = node === this.cluster.primary ? 'PRIMARY' : 'REPLICA';
     return freshnessOf(source, this.#ageOf(snapshot) ?? Number.POSITIVE_INFINITY);
+  }
+}
+
+/** What comes of the work, unless that takes longer. @throws Late. */
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Late(`no answer within ${Math.ceil(timeoutMs)} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

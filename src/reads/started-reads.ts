@@ -46,7 +46,7 @@ export class StartedReads {
 
   private constructor(
     readonly database: TestDatabase,
-    private readonly cluster: Cluster,
+    readonly cluster: Cluster,
   ) {
     this.reads = readsWithoutCaches(cluster);
     const bounds = { lanes: 2, batchLanes: 1, syncLanes: 1, queueLimit: 10_000, batchLimit: 100 };

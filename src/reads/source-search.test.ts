@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { withConnection } from '../dev/postgres-session.js';
+import type { ReadPath } from './read-path.js';
+import { byDefault, StartedReads, until } from './started-reads.js';
+
+const KEY = { storeId: 'STORE_SEARCH', productId: 'P' };
+const inHaste = () => ({ strong: false, deadlineMs: performance.now() + 80 });
+
+let started: StartedReads;
+let reads: ReadPath;
+
+beforeAll(async () => {
+  started = await StartedReads.start();
+  reads = started.reads;
+  await started.restock(KEY, 1);
+  await started.untilReplicaAnswers(KEY);
+});
+
+afterAll(() => started.stop());
+
+const onPrimary = (statement: string) => withConnection(started.database.url, (c) => c.query(statement));
+
+/** Runs `work` while a replica that is passed over for its age is the only other server. */
+const whileReplicaIsBehind = (work: () => Promise<void>) =>
+  started.whileReplicaStands(async () => {
+    await until(async () => (await reads.get(KEY, 0n, byDefault())).source === 'PRIMARY');
+    await work();
+  });
+
+/** The sessions of the primary that reads of callers run in. */
+async function sessions(): Promise<number[]> {
+  const { rows } = await onPrimary(`SELECT pid FROM pg_stat_activity
+    WHERE application_name = 'onhand reads' AND datname = current_database() ORDER BY pid`);
+  return rows.map(({ pid }) => pid);
+}
+
+describe('a primary that takes longer than a caller has', () => {
+  /** Runs `work` while reads of stocks wait at the primary. */
+  const whilePrimaryWaits = (work: () => Promise<void>) =>
+    withConnection(started.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE stock');
+      await work();
+      await client.query('ROLLBACK');
+    });
+
+  test('goes on to answer those who have more time, over the same connection', async () => {
+    await whileReplicaIsBehind(async () => {
+      const before = await sessions();
+      await whilePrimaryWaits(async () => {
+        expect(await reads.get(KEY, 0n, inHaste())).toMatchObject({ source: 'REPLICA' });
+      });
+      expect(await reads.get(KEY, 0n, byDefault())).toMatchObject({ source: 'PRIMARY' });
+      expect(before).not.toEqual([]);
+      expect(await sessions()).toEqual(expect.arrayContaining(before));
+    });
+  });
+});
+
+test('a primary that failed another read is asked before a stale answer is given', async () => {
+  await whileReplicaIsBehind(async () => {
+    // How old the replica is cannot be told: its beat is from before the clock was set back.
+    const { rows } = await onPrimary(
+      "UPDATE heartbeat SET n = n + 1, time = time - interval '1 hour' RETURNING n",
+    );
+    await until(async () => started.cluster.beats.newest > BigInt(rows[0].n) && started.cluster.writable);
+    started.cluster.primary!.rest();
+    expect(await reads.get(KEY, 0n, byDefault())).toMatchObject({ source: 'PRIMARY', stale: false });
+  });
+});
