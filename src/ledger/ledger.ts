@@ -88,10 +88,12 @@ export class Ledger {
    * Begins a stream of a store's log: of the epoch that the store names, or of a new one (0). From then on no older stream of
    * the store can do anything.
    *
+   * @param signal aborted once the caller has gone: then no stream is begun.
+   * @returns undefined where the caller has gone.
    * @throws InventoryError EPOCH_SUPERSEDED, LOG_FORKED (the epoch is not known), SHUTTING_DOWN, DATABASE_UNAVAILABLE.
    */
-  openLog(storeId: string, epoch: bigint): Promise<LogCursor> {
-    return this.#draining ? Promise.reject(shuttingDown()) : this.#hellos.open(storeId, epoch);
+  openLog(storeId: string, epoch: bigint, signal: AbortSignal): Promise<LogCursor | undefined> {
+    return this.#draining ? Promise.reject(shuttingDown()) : this.#hellos.open(storeId, epoch, signal);
   }
 
   /**

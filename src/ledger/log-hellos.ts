@@ -24,30 +24,35 @@ export class LogHellos {
    * Begins a stream of a store's log. A new epoch whose answer is lost has begun all the same: the next one is another.
    *
    * @param epoch 0 for a new one.
+   * @param signal aborted once the caller has gone: nothing is tried any more, for it would end the stream that the store
+   *   may have opened since.
+   * @returns undefined where the caller has gone.
    * @throws InventoryError EPOCH_SUPERSEDED, LOG_FORKED, DATABASE_UNAVAILABLE.
    */
-  open(storeId: string, epoch: bigint): Promise<LogCursor> {
-    return this.#inTurn(() => this.#tryToOpen(storeId, epoch));
+  open(storeId: string, epoch: bigint, signal: AbortSignal): Promise<LogCursor | undefined> {
+    return this.#inTurn(() => this.#tryToOpen(storeId, epoch, signal));
   }
 
-  async #tryToOpen(storeId: string, epoch: bigint): Promise<LogCursor> {
-    for (let tries = 1, pauseMs = FIRST_PAUSE_MS; ; tries++, pauseMs *= 2) {
+  async #tryToOpen(storeId: string, epoch: bigint, signal: AbortSignal): Promise<LogCursor | undefined> {
+    for (let tries = 1, pauseMs = FIRST_PAUSE_MS; !signal.aborted; tries++, pauseMs *= 2) {
       try {
-        return await this.#openNow(storeId, epoch);
+        return await this.#openNow(storeId, epoch, signal);
       } catch (error) {
         if (error instanceof InventoryError || classifyFailure(error) === 'OTHER') throw error;
         if (tries === TRIES) throw unavailable(error);
-        await delay(pauseMs * (0.5 + Math.random()));
+        await delay(pauseMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
       }
     }
+    return undefined;
   }
 
-  async #openNow(storeId: string, epoch: bigint): Promise<LogCursor> {
+  async #openNow(storeId: string, epoch: bigint, signal: AbortSignal): Promise<LogCursor | undefined> {
     const pool = this.writes();
     if (pool === undefined) throw new Error('no primary takes writes');
     const client = await pool.connect();
-    let clean = false;
+    let clean = signal.aborted;
     try {
+      if (signal.aborted) return undefined;
       const { value: opened, warned } = await noticingWarnings(client, () =>
         epoch === 0n ? beginEpoch(client, storeId) : resumeEpoch(client, storeId, epoch),
       );

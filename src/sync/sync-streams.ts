@@ -75,8 +75,8 @@ export class SyncStreams {
     const hello = await inTime(source.hello(), this.options.helloMs ?? HELLO_MS);
     if (this.#draining) throw shuttingDown();
     this.options.watches.throwIfClosed();
-    const log = await this.options.ledger.openLog(hello.storeId, hello.epoch);
-    if (signal.aborted) return;
+    const log = await this.options.ledger.openLog(hello.storeId, hello.epoch, signal);
+    if (log === undefined || signal.aborted) return;
     yield* this.#serve(hello, log, { source, signal, encode });
   }
 
