@@ -31,7 +31,7 @@ import type { Incoming, UnaryRpc, UnaryRpcs } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
 
 const MB = 1024 * 1024;
-/** A store that does not read what it is sent for so long is cut off. */
+/** A store for which a message waits so long to be read is cut off. The contract says so. */
 const SYNC_PATIENCE_MS = 30_000;
 
 /** Every limit of a connection is named here; grpc-js has none by itself. */

@@ -2673,8 +2673,8 @@ export const InventoryServiceService = {
    * and may come again in a later message. It does not hold up the others, unless the message is ATOMIC. What is wrong with the
    * message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing of that message is applied.
    *
-   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
-   * sent for 30 s is cut off.
+   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. Where a message has waited 30 s for
+   * the client to read it, the stream is cut off (CANCELLED, without a reason: nothing more can be sent to such a client).
    *
    * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many streams in this process), STREAM_SUPERSEDED (a newer
    * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
@@ -2822,8 +2822,8 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    * and may come again in a later message. It does not hold up the others, unless the message is ATOMIC. What is wrong with the
    * message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing of that message is applied.
    *
-   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
-   * sent for 30 s is cut off.
+   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. Where a message has waited 30 s for
+   * the client to read it, the stream is cut off (CANCELLED, without a reason: nothing more can be sent to such a client).
    *
    * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many streams in this process), STREAM_SUPERSEDED (a newer
    * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
@@ -3022,8 +3022,8 @@ export interface InventoryServiceClient extends Client {
    * and may come again in a later message. It does not hold up the others, unless the message is ATOMIC. What is wrong with the
    * message itself (another store, a bad mode, no operations or more than 1,000) ends the stream, and nothing of that message is applied.
    *
-   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. One that does not read what it is
-   * sent for 30 s is cut off.
+   * Where the client half-closes, what it sent is acknowledged, and the stream ends OK. Where a message has waited 30 s for
+   * the client to read it, the stream is cut off (CANCELLED, without a reason: nothing more can be sent to such a client).
    *
    * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL (too many streams in this process), STREAM_SUPERSEDED (a newer
    * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
