@@ -14,6 +14,7 @@ import {
 import { note } from './findings.js';
 import { Stage } from './stage.js';
 import { putUpScene, type Scene } from './staleness-scene.js';
+import { stopBeforeFillsWhileCrowded, stoppingBeforeFills } from './stopped-processes.js';
 
 /**
  * What keeps the caches true, with a piece missing: each has to be found out by the fault that shows it, which the service
@@ -33,6 +34,8 @@ afterEach(() => stage.clear());
 interface Row {
   readonly without: string;
   readonly mutants: readonly Mutant[];
+  /** Modules that the fault needs in the services. */
+  readonly imports?: readonly string[];
   readonly fault: (scene: Scene) => Promise<void>;
 }
 
@@ -73,6 +76,12 @@ const rows: readonly Row[] = [
   { without: 'versions in Redis: deleting on write', mutants: deletingOnWrite, fault: lateStandbys },
   { without: 'the rule: the newest version wins', mutants: [withoutRule], fault: lateStandbysAndFlushes },
   {
+    without: 'the rule, where a process stops between read and fill',
+    mutants: [withoutRule],
+    imports: stoppingBeforeFills,
+    fault: stopBeforeFillsWhileCrowded,
+  },
+  {
     without: 'beats between a change and a copy',
     mutants: [
       { file: 'src/reads/change-slots.js', replace: [['BEATS_TO_INCLUDE = 2', 'BEATS_TO_INCLUDE = 0']] },
@@ -109,8 +118,8 @@ const rows: readonly Row[] = [
 ];
 
 /** What a client finds wrong with a mutant while this happens. */
-async function findingsOf({ mutants, fault }: Row, seed: number): Promise<StalenessTotals> {
-  const scene = await putUpScene(stage, { seed, imports: mutants.map(importOf) });
+async function findingsOf({ mutants, imports = [], fault }: Row, seed: number): Promise<StalenessTotals> {
+  const scene = await putUpScene(stage, { seed, imports: [...imports, ...mutants.map(importOf)] });
   await scene.client.untilReadings(READINGS_BEFORE, PATIENCE_MS);
   await fault(scene);
   await scene.client.untilMoreReadings(READINGS_AFTER, PATIENCE_MS);

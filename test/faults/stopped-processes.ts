@@ -14,6 +14,8 @@ import type { Scene } from './staleness-scene.js';
 const STOPS = 30;
 const SHORTEST_STOP_MS = 100;
 const LONGEST_STOP_MS = 1_000;
+/** Time enough for others to write what was read, and for Redis to lose that. */
+const LONGEST_STOP_BEFORE_FILL_MS = 2_500;
 const BETWEEN_MS = 50;
 const PATIENCE_MS = 20_000;
 
@@ -32,22 +34,27 @@ export const stoppingBeforeFills: readonly string[] = [
 ];
 
 /** Each in turn, by the signal that makes it stop. */
-async function stopInTurn({ services }: Scene, signal: 'SIGSTOP' | 'SIGUSR2'): Promise<void> {
+async function stopInTurn(
+  { services }: Scene,
+  signal: 'SIGSTOP' | 'SIGUSR2',
+  longestMs: number,
+): Promise<void> {
   for (let stop = 0; stop < STOPS; stop++) {
     const { pid } = services[stop % services.length]!;
     process.kill(pid, signal);
     await until(() => isStopped(pid), `INVALID: process ${pid} does not stop`, PATIENCE_MS);
-    await pause(SHORTEST_STOP_MS + ((stop * 370) % (LONGEST_STOP_MS - SHORTEST_STOP_MS)));
+    await pause(SHORTEST_STOP_MS + ((stop * 370) % (longestMs - SHORTEST_STOP_MS)));
     process.kill(pid, 'SIGCONT');
     await pause(BETWEEN_MS);
   }
 }
 
 /** Wherever it is just then. */
-export const stopAtAnyMoment = (scene: Scene): Promise<void> => stopInTurn(scene, 'SIGSTOP');
+export const stopAtAnyMoment = (scene: Scene): Promise<void> => stopInTurn(scene, 'SIGSTOP', LONGEST_STOP_MS);
 
 /** What they read is put into the caches when others have long written something newer. */
-export const stopBeforeFills = (scene: Scene): Promise<void> => stopInTurn(scene, 'SIGUSR2');
+export const stopBeforeFills = (scene: Scene): Promise<void> =>
+  stopInTurn(scene, 'SIGUSR2', LONGEST_STOP_BEFORE_FILL_MS);
 
 /** What is newer may be gone from Redis by then. */
 export const stopBeforeFillsWhileCrowded = (scene: Scene): Promise<void> =>
