@@ -11,18 +11,22 @@ type Details = Pick<ErrorFacts, 'info' | 'violations' | 'retryDelayMs'> & { read
 /** What grpc-js failed with, as this package tells it. */
 export function readError(error: ServiceError): OnhandError {
   const details = detailsOf(error);
-  const reason = reasonOf(error, details);
-  return new OnhandError({
-    ...details,
-    reason,
-    code: error.code,
-    message: messageOf(error, reason),
-    cause: error,
-  });
+  const code = unansweredCode(error) ?? error.code;
+  const reason = reasonOf(code, details);
+  return new OnhandError({ ...details, reason, code, message: messageOf(error, reason), cause: error });
 }
 
+/**
+ * How a call can end that nobody answered: its connection broke, or its stream was reset. grpc-js has codes for it that could be
+ * answers, and tells in its words alone. Node's servers end a connection of which many calls were given up in a short time.
+ */
+const UNANSWERED = /^(Received RST_STREAM with code \d+|Call cancelled$)/;
+
+const unansweredCode = ({ details }: ServiceError): status | undefined =>
+  UNANSWERED.test(details) ? status.UNAVAILABLE : undefined;
+
 /** The service's own reason; where there is none, what the code alone tells. */
-function reasonOf({ code }: ServiceError, { reason = '' }: Details): Reason {
+function reasonOf(code: status, { reason = '' }: Details): Reason {
   if (REASONS.has(reason)) return reason as Reason;
   if (reason !== '') return 'UNRECOGNIZED';
   if (code === status.UNAVAILABLE) return 'UNREACHABLE';

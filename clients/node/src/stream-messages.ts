@@ -51,11 +51,7 @@ export async function* messagesOf<Message>(
 }
 
 /** Whether the stream may be there again in a moment. */
-export function isTransient({ code, reason }: OnhandError): boolean {
-  if (TRANSIENT.includes(code)) return true;
-  // grpc-js has several codes for a connection that broke.
-  return reason === 'UNRECOGNIZED' && (code === status.CANCELLED || code === status.INTERNAL);
-}
+export const isTransient = ({ code }: OnhandError): boolean => TRANSIENT.includes(code);
 
 const TRANSIENT: readonly status[] = [
   status.UNAVAILABLE,

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { status } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { connect, type Onhand, OnhandError } from '@onhand/client';
+
+/** What the client makes of calls that nobody answers, over a server that does what the test says to every stream. */
+
+const HTTP2_CODES = { NO_ERROR: 0, PROTOCOL_ERROR: 1, INTERNAL_ERROR: 2, CANCEL: 8 };
+const KEY = { storeId: 'S', productId: 'P' };
+
+let server: Http2Server;
+let onhand: Onhand;
+let streams: number;
+let serve: (stream: ServerHttp2Stream) => void;
+
+beforeEach(async () => {
+  streams = 0;
+  server = createServer();
+  server.on('stream', (stream) => {
+    // A reset stream is one of the test's.
+    stream.on('error', () => undefined);
+    streams++;
+    serve(stream);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onhand = connect(`127.0.0.1:${(server.address() as AddressInfo).port}`, { throttle: false });
+});
+
+afterEach(() => {
+  onhand.close();
+  server.close();
+});
+
+/** Ends the call with NOT_FOUND. */
+const answer = (stream: ServerHttp2Stream): void =>
+  stream.respond(
+    { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': status.NOT_FOUND },
+    { endStream: true },
+  );
+
+async function failureOf(call: Promise<unknown>): Promise<OnhandError> {
+  const error = await call.catch((thrown: unknown) => thrown);
+  if (error instanceof OnhandError) return error;
+  throw error;
+}
+
+describe.each(Object.entries(HTTP2_CODES))('%s', (_, code) => {
+  test('that resets a stream: the command is sent again', async () => {
+    serve = (stream) => (streams < 3 ? stream.close(code) : answer(stream));
+    expect(await failureOf(onhand.sell({ ...KEY, quantity: 1 }))).toMatchObject({
+      ...{ code: status.NOT_FOUND, tries: 3 },
+    });
+  });
+
+  test('that ends the connection: the command is sent again', async () => {
+    serve = (stream) => (streams < 3 ? stream.session?.destroy(undefined, code) : answer(stream));
+    expect(await failureOf(onhand.sell({ ...KEY, quantity: 1 }))).toMatchObject({
+      ...{ code: status.NOT_FOUND, tries: 3 },
+    });
+  });
+
+  test('that resets every stream: the service cannot be reached', async () => {
+    serve = (stream) => stream.close(code);
+    expect(await failureOf(onhand.sell({ ...KEY, quantity: 1 }, { deadlineMs: 300 }))).toMatchObject({
+      ...{ code: status.UNAVAILABLE, reason: 'UNREACHABLE' },
+      message: expect.stringContaining('cannot be reached'),
+    });
+  });
+});
+
+test('a server that ends connections of which many calls were given up: other calls on it are answered', async () => {
+  // Node's own limit, unless its options say otherwise: 1,000 at once, 33 a second.
+  const GIVEN_UP = 1_500;
+  serve = (stream) => {
+    if (streams > GIVEN_UP) answer(stream);
+  };
+  const sale = failureOf(onhand.sell({ ...KEY, quantity: 1 }, { deadlineMs: 20_000 }));
+  for (let sent = 0; sent < GIVEN_UP; ) {
+    const calls = Array.from({ length: 90 }, () => {
+      sent++;
+      return failureOf(onhand.get(KEY, { deadlineMs: 5 }));
+    });
+    await Promise.all(calls);
+  }
+  serve = answer;
+  expect(await sale).toMatchObject({ code: status.NOT_FOUND });
+});
