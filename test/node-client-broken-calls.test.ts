@@ -7,7 +7,7 @@ import { connect, type Onhand, OnhandError } from '@onhand/client';
 
 /** What the client makes of calls that nobody answers, over a server that does what the test says to every stream. */
 
-const HTTP2_CODES = { NO_ERROR: 0, PROTOCOL_ERROR: 1, INTERNAL_ERROR: 2, CANCEL: 8 };
+const HTTP2_CODES = { NO_ERROR: 0, PROTOCOL_ERROR: 1, INTERNAL_ERROR: 2, CANCEL: 8, ENHANCE_YOUR_CALM: 11 };
 const KEY = { storeId: 'S', productId: 'P' };
 
 let server: Http2Server;

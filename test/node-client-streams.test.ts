@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import {
   Server,
   ServerCredentials,
@@ -39,6 +40,7 @@ let syncs: Play<SyncResponse>[] = [];
 let watched: WatchRequest[] = [];
 let hellos: SyncRequest[] = [];
 let lists = 0;
+let failingLists = 0;
 
 const NO_STOCK = { stocks: [], nextPageToken: '', source: 4, cached: false, maxAgeMs: 0, stale: false };
 
@@ -65,14 +67,15 @@ beforeAll(async () => {
     },
     list: (_call: ServerUnaryCall<unknown, ListResponse>, done: sendUnaryData<ListResponse>) => {
       lists++;
-      done(null, NO_STOCK as unknown as ListResponse);
+      if (lists <= failingLists) done(toGrpcError(new InventoryError('QUEUE_FULL', 'Full')));
+      else done(null, NO_STOCK as unknown as ListResponse);
     },
   } as never);
   const port = await new Promise((resolve, reject) => {
     const credentials = ServerCredentials.createInsecure();
     server.bindAsync('127.0.0.1:0', credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
-  onhand = connect(`127.0.0.1:${port}`, { backoff: { firstDelayMs: 1 } });
+  onhand = connect(`127.0.0.1:${port}`, { backoff: { firstDelayMs: 1 }, throttle: false });
 });
 
 afterAll(() => {
@@ -86,6 +89,7 @@ beforeEach(() => {
   watched = [];
   hellos = [];
   lists = 0;
+  failingLists = 0;
 });
 
 const stock = (version: bigint) => ({ storeId: 'S', productId: 'P', quantity: 1, oversold: 0, version });
@@ -159,6 +163,17 @@ describe('a watch', () => {
     expect(updates[1]).toMatchObject({ error: { message: 'There was no sign of life for 0.3 s' } });
   });
 
+  test('that breaks in its snapshot begins anew, and gives a change again that the new snapshot lacks', async () => {
+    const part = say({ stocks: [stock(1n)] });
+    watches = [
+      { says: [part, change(2n, '')], ends: ['SHUTTING_DOWN', 'Stopping'] },
+      { says: [snapshot('c1'), change(2n, 'c2')], ends: 'SILENCE' },
+    ];
+    const updates = await take(5);
+    const kinds = ['snapshot', 'changes', 'interrupted', 'snapshot', 'changes'];
+    expect(updates.map(({ kind }) => kind)).toEqual(kinds);
+  });
+
   test("the caller's own time between two updates is no silence", async () => {
     watches = [{ says: [snapshot('c1'), change(2n, 'c2')], ends: 'SILENCE' }];
     const kinds: string[] = [];
@@ -213,9 +228,14 @@ describe('a sync', () => {
     change: { stocks: [], includedSequence: 0n, changeCursor },
   });
 
-  async function take(count: number, log: StoreLog, changeCursor = ''): Promise<SyncUpdate['kind'][]> {
+  async function take(
+    count: number,
+    log: StoreLog,
+    changeCursor = '',
+    signal = new AbortController().signal,
+  ): Promise<SyncUpdate['kind'][]> {
     const kinds: SyncUpdate['kind'][] = [];
-    for await (const { kind } of onhand.sync({ storeId: 'S', log, changeCursor })) {
+    for await (const { kind } of onhand.sync({ storeId: 'S', log, changeCursor }, { signal })) {
       kinds.push(kind);
       if (kinds.length === count) break;
     }
@@ -257,6 +277,61 @@ describe('a sync', () => {
     ];
     expect(await take(3, logAt(3n, 7n), 'c1')).toEqual(['acknowledged', 'interrupted', 'acknowledged']);
     expect(hellos.map(({ epoch }) => epoch)).toEqual([3n, 3n]);
+  });
+
+  test('says hello again where a newer stream took over, which may be its own; not for ever', async () => {
+    const superseded = { says: [], ends: ['STREAM_SUPERSEDED', 'A newer stream'] as Refusal };
+    syncs = [superseded, superseded, { says: [ack(3n, 7n)], ends: 'SILENCE' }];
+    const startedMs = performance.now();
+    expect(await take(3, logAt(3n, 7n), 'c1')).toEqual(['interrupted', 'interrupted', 'acknowledged']);
+    expect(performance.now() - startedMs).toBeGreaterThanOrEqual(1_999);
+    syncs = [superseded, superseded, superseded];
+    await expect(take(3, logAt(3n, 7n), 'c1')).rejects.toMatchObject({ reason: 'STREAM_SUPERSEDED' });
+  });
+
+  test('sends again what the service has and the store was not told of', async () => {
+    const log = { ...logAt(3n, 7n), firstSequence: 6n, message: (sequence: bigint) => messageOf(sequence) };
+    const sent: bigint[] = [];
+    const messageOf = (sequence: bigint) => {
+      sent.push(sequence);
+      return sequence > 7n ? undefined : [];
+    };
+    syncs = [{ says: [ack(3n, 7n)], ends: 'SILENCE' }];
+    for await (const update of onhand.sync({ storeId: 'S', log, changeCursor: 'c1' })) {
+      expect(update).toMatchObject({ kind: 'acknowledged', sequence: 5n, results: [] });
+      break;
+    }
+    expect(sent).toEqual([]);
+    syncs = [{ says: [ack(3n, 7n), ack(3n, 6n), ack(3n, 7n)], ends: 'SILENCE' }];
+    const sequences: bigint[] = [];
+    for await (const update of onhand.sync({ storeId: 'S', log, changeCursor: 'c1' })) {
+      if (update.kind === 'acknowledged') sequences.push(update.sequence);
+      if (sequences.length === 3) break;
+    }
+    expect(sequences).toEqual([5n, 6n, 7n]);
+    expect(sent.slice(0, 2)).toEqual([6n, 7n]);
+  });
+
+  test('leaves nothing behind of streams whose snapshot failed', async () => {
+    const ending = new AbortController();
+    failingLists = 5;
+    syncs = Array.from({ length: 6 }, () => ({ says: [ack(3n, 7n), changed('c2')], ends: 'SILENCE' }));
+    const kinds = await take(12, logAt(3n, 7n), '', ending.signal);
+    expect(kinds.filter((kind) => kind === 'interrupted')).toHaveLength(5);
+    expect(kinds).toContain('snapshot');
+    expect(getEventListeners(ending.signal, 'abort')).toEqual([]);
+  });
+
+  test('a log that fails before anything is sent ends it with its own error', async () => {
+    const broken = { ...logAt(3n, 7n) };
+    let asked = 0;
+    Object.defineProperty(broken, 'epoch', {
+      get: () => {
+        if (asked++ === 0) return 3n;
+        throw new Error('The disk is gone');
+      },
+    });
+    await expect(take(1, broken, 'c1')).rejects.toThrow('The disk is gone');
   });
 
   test('a log that fails ends it with its own error', async () => {

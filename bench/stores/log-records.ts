@@ -1,11 +1,11 @@
 import { crc32 } from 'node:zlib';
 
-/** What a store did: it sold something, or took it back, or got a delivery. */
+/** What a store did: it sold something, or took it back, or got a delivery, or counted what is on the shelf. */
 export interface StoreOperation {
   readonly eventId: string;
   readonly productId: string;
-  readonly type: 'SALE' | 'RETURN' | 'RESTOCK';
-  /** 1 to 10,000. */
+  readonly type: 'SALE' | 'RETURN' | 'RESTOCK' | 'COUNT';
+  /** 1 to 10,000; counted may also be 0. */
   readonly quantity: number;
   /** By the store's clock, in milliseconds since 1970. */
   readonly atMs: number;
@@ -27,7 +27,7 @@ export type LogRecord =
   /** A new log number: what was not acknowledged gets new messages. */
   | { readonly kind: 'epoch'; readonly epoch: number }
   | { readonly kind: 'acknowledged'; readonly sequence: number }
-  /** Stocks as they are in the service; a snapshot holds whatever was told before. */
+  /** Stocks as they are in the service; a snapshot holds whatever was told before. What became of a message tells them, too. */
   | {
       readonly kind: 'stocks';
       readonly stocks: readonly ToldStock[];

@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import {
   type LoggedOperation,
   type Onhand,
+  type OperationResult,
   OperationType,
   type Stock,
   type StoreLog,
@@ -125,8 +126,7 @@ export class SimulatedStore implements StoreLog {
     this.connected = update.kind !== 'interrupted';
     switch (update.kind) {
       case 'acknowledged':
-        this.acknowledged += update.results.length;
-        await this.#write({ kind: 'acknowledged', sequence: Number(update.sequence) });
+        await this.#acknowledge(Number(update.sequence), update.results);
         break;
       case 'snapshot':
       case 'changes':
@@ -140,6 +140,19 @@ export class SimulatedStore implements StoreLog {
       case 'current':
         break;
     }
+  }
+
+  /** What became of a message may be something else than the store thought: refused, absorbed by a count, a count. */
+  async #acknowledge(sequence: number, results: readonly OperationResult[]): Promise<void> {
+    this.acknowledged += results.length;
+    const newest = new Map(results.flatMap(({ productId, stock }) => (stock ? [[productId, stock]] : [])));
+    const stocks = [...newest.values()].map(toTold);
+    await this.#write(
+      ...(stocks.length === 0
+        ? []
+        : [{ kind: 'stocks', stocks, includedSequence: sequence, isSnapshot: false } as const]),
+      { kind: 'acknowledged', sequence },
+    );
   }
 
   async #told(update: Extract<SyncUpdate, { kind: 'snapshot' | 'changes' }>): Promise<void> {

@@ -41,6 +41,23 @@ describe("a store's own stock", () => {
     expect(state.netOf('P')).toBe(80);
   });
 
+  test('of one version, is what contains more of its own operations: one of them changed nothing', () => {
+    const records = [sale('P', 7), message(1, 1)];
+    expect(stateOf(...records, told(0, 100, 5), told(1, 100, 5)).netOf('P')).toBe(100);
+    expect(stateOf(...records, told(1, 100, 5), told(0, 100, 5)).netOf('P')).toBe(100);
+  });
+
+  test('after a count is what was counted, and what came after that', () => {
+    const counted: LogRecord = {
+      kind: 'operation',
+      operation: { eventId: 'c', productId: 'P', type: 'COUNT', quantity: 30, atMs: 1 },
+    };
+    const state = stateOf(told(0, 100, 5), sale('P', 7), counted, sale('P', 2));
+    expect(state.netOf('P')).toBe(28);
+    state.apply(told(0, 90, 6));
+    expect(state.netOf('P')).toBe(28);
+  });
+
   test('of a product that nobody told of is the sum of its operations', () => {
     expect(stateOf(sale('Q', 2), message(1, 1), sale('Q', 3)).netOf('Q')).toBe(-5);
   });
@@ -69,15 +86,15 @@ describe('messages', () => {
     expect(ids(state.message(2))).toEqual([3]);
   });
 
-  test('of a new epoch have what was not acknowledged, in its order', () => {
+  test('of a new epoch have all that is still there, in its order', () => {
     const state = stateOf(
       ...[{ kind: 'epoch', epoch: 1 } as const, sale('P', 1), sale('P', 2), sale('P', 3)],
       ...[message(1, 1), message(2, 1), acknowledged(1), { kind: 'epoch', epoch: 4 } as const],
     );
-    expect(state).toMatchObject({ epoch: 4, cursor: '', lastSequence: 0, firstSequence: 1, waiting: 2 });
+    expect(state).toMatchObject({ epoch: 4, cursor: '', lastSequence: 0, firstSequence: 1, waiting: 3 });
     expect(state.needsSnapshot).toBe(true);
-    state.apply(message(1, 2));
-    expect(ids(state.message(1))).toEqual([2, 3]);
+    state.apply(message(1, 3));
+    expect(ids(state.message(1))).toEqual([1, 2, 3]);
     state.apply({ kind: 'cursor', cursor: '' });
     expect(state.needsSnapshot).toBe(false);
   });

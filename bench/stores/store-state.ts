@@ -7,8 +7,17 @@ interface Message {
   acknowledged: boolean;
 }
 
-export const deltaOf = ({ type, quantity }: StoreOperation): number =>
-  type === 'SALE' ? -quantity : quantity;
+/** The stock after an operation, as the store sees it. */
+const after = (net: number, { type, quantity }: StoreOperation): number => {
+  if (type === 'COUNT') return quantity;
+  return type === 'SALE' ? net - quantity : net + quantity;
+};
+
+/** Which state of a stock was told: of one version the one that contains more of the store's messages. */
+interface Told {
+  readonly version: number;
+  readonly includedSequence: number;
+}
 
 /**
  * What a store knows: what its records come to, applied one after the other, while they are made as after a crash. The rule
@@ -24,7 +33,7 @@ export class StoreState {
   /** What this epoch sends again may be in its snapshot already: another one is needed after that. */
   needsSnapshot = false;
   readonly #net = new Map<string, number>();
-  readonly #versions = new Map<string, number>();
+  readonly #told = new Map<string, Told>();
   #messages: Message[] = [];
   #waiting: StoreOperation[] = [];
   #includedSequence = 0;
@@ -70,7 +79,7 @@ export class StoreState {
       case 'operation':
         this.operations++;
         this.#waiting.push(record.operation);
-        this.#add(record.operation.productId, deltaOf(record.operation));
+        this.#add(record.operation);
         break;
       case 'message': {
         const operations = this.#waiting.splice(0, record.count);
@@ -96,12 +105,13 @@ export class StoreState {
     }
   }
 
-  /** What was acknowledged in the epoch before is in its snapshot; all else is sent again. */
+  /** All that is still there is sent again: a service that was restored may have lost what it had acknowledged. */
   #begin(epoch: number): void {
     this.needsSnapshot = this.operations > 0;
-    const open = this.#messages.filter(({ acknowledged }) => !acknowledged);
-    this.#waiting = [...open.flatMap(({ operations }) => operations), ...this.#waiting];
+    this.#waiting = [...this.#messages.flatMap(({ operations }) => operations), ...this.#waiting];
     this.#messages = [];
+    for (const [product, { version }] of this.#told)
+      this.#told.set(product, { version, includedSequence: 0 });
     this.epoch = epoch;
     this.cursor = '';
     this.lastSequence = 0;
@@ -110,23 +120,31 @@ export class StoreState {
   }
 
   #tell(stocks: readonly ToldStock[], includedSequence: number, isSnapshot: boolean): void {
-    const own = stocks.length === 0 ? new Map<string, number>() : this.#ownAfter(includedSequence);
-    for (const { productId, net, version } of stocks) {
-      if (!isSnapshot && version < (this.#versions.get(productId) ?? 0)) continue;
-      this.#versions.set(productId, version);
-      this.#net.set(productId, net + (own.get(productId) ?? 0));
+    const news = stocks.filter(
+      ({ productId, version }) => isSnapshot || this.#isNew(productId, { version, includedSequence }),
+    );
+    for (const { productId, net, version } of news) {
+      this.#told.set(productId, { version, includedSequence });
+      this.#net.set(productId, net);
     }
+    const products = new Set(news.map(({ productId }) => productId));
+    for (const operation of this.#ownAfter(includedSequence))
+      if (products.has(operation.productId)) this.#add(operation);
     this.#includedSequence = Math.max(this.#includedSequence, includedSequence);
     this.#forget();
   }
 
-  /** What the store's own operations after this message come to, by product. */
-  #ownAfter(sequence: number): Map<string, number> {
-    const sums = new Map<string, number>();
-    const after = this.#messages.filter((message) => message.sequence > sequence);
-    for (const operation of [...after.flatMap(({ operations }) => operations), ...this.#waiting])
-      sums.set(operation.productId, (sums.get(operation.productId) ?? 0) + deltaOf(operation));
-    return sums;
+  #isNew(productId: string, { version, includedSequence }: Told): boolean {
+    const known = this.#told.get(productId) ?? { version: 0, includedSequence: 0 };
+    return (
+      version > known.version || (version === known.version && includedSequence >= known.includedSequence)
+    );
+  }
+
+  /** The store's own operations after this message, in their order. */
+  #ownAfter(sequence: number): readonly StoreOperation[] {
+    const later = this.#messages.filter((message) => message.sequence > sequence);
+    return [...later.flatMap(({ operations }) => operations), ...this.#waiting];
   }
 
   #forget(): void {
@@ -134,7 +152,7 @@ export class StoreState {
     while (this.#messages[0] !== undefined && this.#messages[0].sequence <= done) this.#messages.shift();
   }
 
-  #add(productId: string, delta: number): void {
-    this.#net.set(productId, this.netOf(productId) + delta);
+  #add(operation: StoreOperation): void {
+    this.#net.set(operation.productId, after(this.netOf(operation.productId), operation));
   }
 }

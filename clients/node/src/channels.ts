@@ -83,7 +83,7 @@ export class Channels {
     { path, requestSerialize, responseDeserialize }: Method<Request, Response>,
     request: Request,
   ): ClientReadableStream<Response> {
-    return this.#next().makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
+    return heard(this.#next().makeServerStreamRequest(path, requestSerialize, responseDeserialize, request));
   }
 
   /** A stream in both directions. */
@@ -92,7 +92,7 @@ export class Channels {
     requestSerialize,
     responseDeserialize,
   }: Method<Request, Response>): ClientDuplexStream<Request, Response> {
-    return this.#next().makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    return heard(this.#next().makeBidiStreamRequest(path, requestSerialize, responseDeserialize));
   }
 
   /** Resolves once all connections are there. @param deadlineMs from now on */
@@ -108,6 +108,11 @@ export class Channels {
   #next(): Client {
     return this.#clients[this.#calls++ % this.#clients.length] as Client;
   }
+}
+
+/** Whoever leaves before the end, or has not begun to read, is told of the end all the same: unheard it would end the process. */
+function heard<Stream extends NodeJS.EventEmitter>(stream: Stream): Stream {
+  return stream.on('error', () => undefined);
 }
 
 function becomesReady(client: Client, deadline: number): Promise<void> {

@@ -20,7 +20,8 @@ export function readError(error: ServiceError): OnhandError {
  * How a call can end that nobody answered: its connection broke, or its stream was reset. grpc-js has codes for it that could be
  * answers, and tells in its words alone. Node's servers end a connection of which many calls were given up in a short time.
  */
-const UNANSWERED = /^(Received RST_STREAM with code \d+|Call cancelled$)/;
+const UNANSWERED =
+  /^(Received RST_STREAM with code \d+|Call cancelled$|Bandwidth exhausted or memory limit exceeded$)/;
 
 const unansweredCode = ({ details }: ServiceError): status | undefined =>
   UNANSWERED.test(details) ? status.UNAVAILABLE : undefined;

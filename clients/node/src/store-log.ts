@@ -11,9 +11,15 @@ export interface StoreLog {
   readonly epoch: bigint;
   /** The newest message that was given out in this epoch; 0 before the first one. */
   readonly lastSequence: bigint;
-  /** The oldest message that is still there, not acknowledged; `lastSequence + 1` where there is none. */
+  /**
+   * The oldest message that is still there, not acknowledged; `lastSequence + 1` where there is none. A message of which the
+   * service has more than the store was told is sent again: so the store hears what became of it.
+   */
   readonly firstSequence: bigint;
-  /** A new log number: what was not acknowledged is numbered anew, from 1, and so is all else that is to be sent again. */
+  /**
+   * A new log number: what was not acknowledged is numbered anew, from 1, and so is all else that is still there: a service
+   * that was restored from a backup may have lost what it had acknowledged. Event ids keep it once.
+   */
   begin(epoch: bigint): void | Promise<void>;
   /**
    * The operations of a message, 1 to 1,000 and 1 MB at most, each with its own event id: of one that was given out before,

@@ -21,8 +21,6 @@ export async function* messagesOf<Message>(
   stream: Incoming<Message>,
   { signal, silenceMs }: ReadingOptions,
 ): AsyncGenerator<Message, void, undefined> {
-  // Whoever leaves before the end no longer listens, but is told of the end all the same.
-  stream.on('error', () => undefined);
   const cancel = () => stream.cancel();
   signal.addEventListener('abort', cancel, { once: true });
   if (signal.aborted) cancel();
@@ -50,14 +48,12 @@ export async function* messagesOf<Message>(
   }
 }
 
-/** Whether the stream may be there again in a moment. */
-export const isTransient = ({ code }: OnhandError): boolean => TRANSIENT.includes(code);
+/** Whether the stream may be there again in a moment. A message that is too large will be so again. */
+export const isTransient = ({ code, reason }: OnhandError): boolean =>
+  TRANSIENT.includes(code) || HOLDS_BACK.includes(reason);
 
-const TRANSIENT: readonly status[] = [
-  status.UNAVAILABLE,
-  status.DEADLINE_EXCEEDED,
-  status.RESOURCE_EXHAUSTED,
-];
+const TRANSIENT: readonly status[] = [status.UNAVAILABLE, status.DEADLINE_EXCEEDED];
+const HOLDS_BACK: readonly OnhandError['reason'][] = ['QUEUE_FULL', 'RATE_LIMITED'];
 
 const broken = (message: string): OnhandError =>
   new OnhandError({ reason: 'UNREACHABLE', code: status.UNAVAILABLE, message });

@@ -3,8 +3,9 @@ import type { OperationResult, Stock } from './gen/inventory/v1/inventory.js';
 import type { OnhandError } from './onhand-error.js';
 
 /**
- * What a sync tells. The store's own stock is, at each moment: the newest that was told of it, and its own operations after
- * `includedSequence`.
+ * What a sync tells. The store's own stock is, at each moment: the newest that was told of it (by its version; of one version
+ * that with the highest sequence), and its own operations after that sequence. It is told by snapshots and changes, up to
+ * `includedSequence`, and by the results of a message, up to its `sequence`.
  */
 export type SyncUpdate =
   /** Everything up to `sequence` is durable in the service, and will not be sent again: the log may forget it. */
@@ -12,7 +13,10 @@ export type SyncUpdate =
       readonly kind: 'acknowledged';
       readonly epoch: bigint;
       readonly sequence: bigint;
-      /** What became of the operations of this message, in their order. None where the acknowledgement was lost earlier. */
+      /**
+       * What became of the operations of this message, in their order; none where no message was acknowledged just now. One
+       * may have done something else than the store thinks: refused, absorbed by a count, or a count itself.
+       */
       readonly results: OperationResult[];
     }
   /** All stocks of the store, in parts: at the beginning, and where changes were lost. Complete: `cursor` is set, too. */

@@ -40,6 +40,10 @@ export interface SyncParts {
 
 const SILENCE_MS = 40_000;
 const SNAPSHOT_PAGE = 500;
+/** Superseded so often in this time, and there is another sync of the same store. */
+const RIVAL_TAKEOVERS = 3;
+const RIVAL_WINDOW_MS = 60_000;
+const RIVAL_PAUSE_MS = 1_000;
 
 /** One store's sync, over as many streams as it takes. */
 export class Syncing {
@@ -48,6 +52,8 @@ export class Syncing {
   readonly #silenceMs: number;
   #cursor: string;
   #wantsNewEpoch: boolean;
+  /** When newer streams took over of late. */
+  #supersededMs: readonly number[] = [];
 
   constructor(
     private readonly parts: SyncParts,
@@ -64,7 +70,8 @@ export class Syncing {
   /**
    * Ends when the signal is aborted or the caller leaves the loop.
    *
-   * @throws OnhandError what another try cannot help: STREAM_SUPERSEDED, where a newer stream of this store has taken over
+   * @throws OnhandError what another try cannot help: STREAM_SUPERSEDED, where newer streams of this store take over again and
+   *   again
    */
   async *updates(): AsyncGenerator<SyncUpdate, void, undefined> {
     while (!this.#signal.aborted) {
@@ -74,7 +81,8 @@ export class Syncing {
         if (this.#signal.aborted) return;
         if (!(error instanceof OnhandError)) throw error;
         yield* this.#goOn(error);
-        await pauseUnless(this.#signal, this.#backoff.next(error.retryDelayMs));
+        const atLeastMs = error.reason === 'STREAM_SUPERSEDED' ? RIVAL_PAUSE_MS : error.retryDelayMs;
+        await pauseUnless(this.#signal, this.#backoff.next(atLeastMs));
       }
     }
   }
@@ -94,13 +102,15 @@ export class Syncing {
       yield* this.#greeted(hello);
       if (this.#wantsNewEpoch) return;
       if (this.#cursor === '') yield* this.#snapshot(messages, hello.ackedSequence);
-      sender.start(hello.ackedSequence);
+      // Of what the store was not told it hears by sending it again.
+      sender.start(lesserOf(hello.ackedSequence, log.firstSequence - 1n));
       for await (const message of messages) yield* this.#take(message, sender);
     } catch (error) {
       throw sender.failure ?? error;
     } finally {
       sender.end();
       stream.cancel();
+      await messages.return();
     }
   }
 
@@ -117,7 +127,7 @@ export class Syncing {
     const storeWasRestored = ackedSequence > log.lastSequence;
     const serviceWasRestored = ackedSequence + 1n < log.firstSequence;
     if (storeWasRestored || serviceWasRestored) this.#wantsNewEpoch = true;
-    else yield { kind: 'acknowledged', epoch, sequence: ackedSequence, results: [] };
+    else yield { kind: 'acknowledged', epoch, sequence: log.firstSequence - 1n, results: [] };
   }
 
   /**
@@ -142,7 +152,8 @@ export class Syncing {
     { ack, change, heartbeat }: SyncResponse,
     sender: SyncSender,
   ): AsyncGenerator<SyncUpdate, void, undefined> {
-    this.#backoff.reset();
+    // A change alone says nothing about what the service makes of the log.
+    if (ack !== undefined || heartbeat !== undefined) this.#backoff.reset();
     if (ack !== undefined) {
       const { epoch, ackedSequence: sequence, results } = ack;
       yield { kind: 'acknowledged', epoch, sequence, results };
@@ -165,13 +176,24 @@ export class Syncing {
     } else if (NEEDS_NEW_EPOCH.includes(error.reason)) {
       this.#wantsNewEpoch = true;
       yield { kind: 'interrupted', error };
-    } else if (error.reason === 'SEQUENCE_GAP' || isTransient(error)) yield { kind: 'interrupted', error };
+    } else if (error.reason === 'SEQUENCE_GAP' || isTransient(error) || this.#mayBeOurs(error))
+      yield { kind: 'interrupted', error };
     else throw error;
+  }
+
+  /** Whether the stream that took over may be an earlier one of this sync, of which the service heard late. */
+  #mayBeOurs({ reason }: OnhandError): boolean {
+    if (reason !== 'STREAM_SUPERSEDED') return false;
+    const nowMs = performance.now();
+    this.#supersededMs = [...this.#supersededMs.filter((atMs) => nowMs - atMs < RIVAL_WINDOW_MS), nowMs];
+    return this.#supersededMs.length < RIVAL_TAKEOVERS;
   }
 }
 
 /** The log stands no longer where the service thinks: it is numbered anew, and sent again; event ids keep it once. */
 const NEEDS_NEW_EPOCH: readonly OnhandError['reason'][] = ['EPOCH_SUPERSEDED', 'LOG_FORKED'];
+
+const lesserOf = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /** The answer to the hello; undefined where the sync was ended before. */
 async function firstAck(

@@ -58,6 +58,8 @@ export class Watching {
   async *#oneStream(): AsyncGenerator<WatchUpdate, void, undefined> {
     const { storeId = '', productIds = [] } = this.wanted;
     const request = { storeId, productIds: [...productIds], cursor: this.#cursor };
+    // A snapshot begins, maybe of a process that has not seen yet what was given last.
+    if (this.#cursor === '') this.#updates.forget();
     const stream = this.channels.readStream(InventoryServiceService.watch, request);
     for await (const message of messagesOf(stream, { signal: this.#signal, silenceMs: this.#silenceMs })) {
       if (message.cursor !== '') this.#cursor = message.cursor;
@@ -69,7 +71,6 @@ export class Watching {
   #goOn(error: OnhandError): WatchUpdate {
     if (error.reason === 'RESYNC' || this.#isOfAnotherVersion(error)) {
       this.#cursor = '';
-      this.#updates.forget();
       return { kind: 'resync', error };
     }
     if (isTransient(error)) return { kind: 'interrupted', error };

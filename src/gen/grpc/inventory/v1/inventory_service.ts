@@ -261,7 +261,7 @@ export interface SyncAck {
   /**
    * One result per operation of the message, in their order; none for the hello. `stock` is the stock as the operation left
    * it, and includes the store's own log up to that operation: of it and the changes that were sent, the one with the highest
-   * version is the newest.
+   * version is the newest; of one version, the one that includes more of the log (an operation may have changed nothing).
    */
   results: OperationResult[];
   /** True where the message had been applied before. */
