@@ -31,10 +31,15 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
   const { redisUrl, watchLimit } = config;
   const database = new DatabaseReads(cluster, metrics.reads);
   const local = new LocalCache(config.localCacheEntries);
-  const shared = openSharedCache(config, metrics, logger);
+  const breaker = breakerObserver(metrics, logger);
+  const shared =
+    redisUrl === undefined
+      ? undefined
+      : new SharedCache(redisUrl, { shared: metrics.caches.shared, breaker });
   const caches = new StockCaches(local, shared);
   const reads = new ReadPath(database, caches, metrics.reads);
-  const feed = new Feed({ cluster, reads: database, caches, redisUrl, watchLimit, observer: metrics.feed });
+  const feedObserver = { ...metrics.feed, breaker };
+  const feed = new Feed({ cluster, reads: database, caches, redisUrl, watchLimit, observer: feedObserver });
   const ledger = new Ledger({
     writes: () => cluster.writes,
     lanes: config.lanes,
@@ -63,7 +68,7 @@ async function start(config: Config, logger: Logger): Promise<Stop> {
     logger.warn({ server, err }, 'The database server cannot be used');
   if (!cluster.writable) logger.warn('No server takes writes; serving all the same, and looking for one');
   const redis = openRedis(config, logger);
-  observe(metrics, { cluster, ledger, feed, syncs, local, redis });
+  observe(metrics, { cluster, ledger, feed, syncs, local, shared, redis });
 
   const { host, grpcPort, httpPort, corsOrigins } = config;
   const health = { ready: () => cluster.answering, writable: () => cluster.writable };
@@ -126,17 +131,13 @@ function openRedis(config: Config, logger: Logger): RedisHealth | undefined {
   });
 }
 
-function openSharedCache(config: Config, { caches }: Metrics, logger: Logger): SharedCache | undefined {
-  if (config.redisUrl === undefined) return undefined;
-  const breaker = (name: string, state: BreakerState) => {
+const breakerObserver =
+  ({ caches }: Metrics, logger: Logger) =>
+  (name: string, state: BreakerState) => {
     if (state !== 'open') return logger.info({ breaker: name, state }, 'The breaker around Redis changes');
     caches.breakerOpened(name);
     logger.warn({ breaker: name }, 'Redis does not answer in time; it is left out for a second');
   };
-  const shared = new SharedCache(config.redisUrl, { shared: caches.shared, breaker });
-  caches.observeBreakers(() => shared.breakerStates());
-  return shared;
-}
 
 interface Observed {
   readonly cluster: Cluster;
@@ -144,10 +145,11 @@ interface Observed {
   readonly feed: Feed;
   readonly syncs: SyncStreams;
   readonly local: LocalCache;
+  readonly shared: SharedCache | undefined;
   readonly redis: RedisHealth | undefined;
 }
 
-function observe(metrics: Metrics, { cluster, ledger, feed, syncs, local, redis }: Observed): void {
+function observe(metrics: Metrics, { cluster, ledger, feed, syncs, local, shared, redis }: Observed): void {
   const { ledger: ledgerMetrics, database } = metrics;
   ledgerMetrics.observeQueueLength(() => ledger.queueLength);
   database.observePools(() => cluster.pools);
@@ -157,6 +159,9 @@ function observe(metrics: Metrics, { cluster, ledger, feed, syncs, local, redis 
     const { newestAgeMs } = cluster.beats;
     return newestAgeMs === undefined ? undefined : newestAgeMs / 1000;
   });
+  if (shared !== undefined) {
+    metrics.caches.observeBreakers(() => [...shared.breakerStates(), ...feed.breakerStates()]);
+  }
   metrics.caches.observeEntries(() => local.size);
   metrics.caches.observeReads(() => cluster.nodes.map(({ name, gate }) => ({ node: name, gate })));
   metrics.feed.observeLag(() => feed.lagSeconds);

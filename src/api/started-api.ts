@@ -60,7 +60,7 @@ export async function startTestApi({
   const reads = new ReadPath(database, caches, metrics.reads);
   const feed = new Feed({
     ...{ cluster, reads: database, caches, watchLimit },
-    ...{ redisUrl, observer: metrics.feed },
+    ...{ redisUrl, observer: { ...metrics.feed, ...NO_CACHE_OBSERVER } },
   });
   const ledger = new Ledger({
     writes: () => cluster.writes,

@@ -2,6 +2,7 @@ import type { StockCopy } from '../domain/types.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { DatabaseReads } from '../reads/database-reads.js';
 import type { StockCaches } from '../reads/stock-caches.js';
+import type { BreakerState } from '../redis/breaker.js';
 import { CatchUp } from './catch-up.js';
 import { FanOut } from './fan-out.js';
 import { type HintObserver, Hints } from './hints.js';
@@ -45,6 +46,11 @@ export class Feed {
   get lagSeconds(): number | undefined {
     const watermarkMs = this.#tail.position?.watermarkMs;
     return watermarkMs === undefined ? undefined : (performance.now() - watermarkMs) / 1000;
+  }
+
+  /** Of what it asks of Redis. */
+  breakerStates(): [name: string, state: BreakerState][] {
+    return this.#hints === undefined ? [] : [this.#hints.breakerState()];
   }
 
   start(): void {

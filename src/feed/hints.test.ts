@@ -31,7 +31,10 @@ class Listener {
   }
 
   constructor(redisUrl: string) {
-    const observer = { hint: (direction: string) => this.directions.push(direction) };
+    const observer = {
+      hint: (direction: string) => this.directions.push(direction),
+      breaker: () => undefined,
+    };
     this.hints = new Hints({ redisUrl, heard: (copies) => this.copies.push(...copies), observer });
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { StockCopy } from '../domain/types.js';
+import { Breaker, type BreakerState } from '../redis/breaker.js';
 import { createRedis, type RedisClient } from '../redis/client.js';
 import type { Cursor } from './cursor.js';
 import type { FeedListener, Position } from './tail.js';
@@ -7,6 +8,7 @@ import type { FeedListener, Position } from './tail.js';
 /** What hints tell about themselves. */
 export interface HintObserver {
   hint(direction: 'sent' | 'lost' | 'received'): void;
+  breaker(name: string, state: BreakerState): void;
 }
 
 export interface HintsOptions {
@@ -30,10 +32,14 @@ export class Hints implements FeedListener {
   readonly #id = randomUUID();
   readonly #publisher: RedisClient;
   readonly #subscriber: RedisClient;
+  /** What Redis does not take would wait in memory. */
+  readonly #breaker: Breaker;
   #channel: string | undefined;
 
   constructor(private readonly options: HintsOptions) {
     // What goes wrong here is told by the health of Redis, and by the hints that are lost.
+    const onState = (state: BreakerState) => options.observer.breaker(this.#breaker.name, state);
+    this.#breaker = new Breaker({ name: 'redis_hints', onState });
     this.#publisher = createRedis(options.redisUrl, () => undefined);
     this.#subscriber = createRedis(options.redisUrl, () => undefined);
     this.#subscriber.on('ready', () => this.#subscribe());
@@ -50,15 +56,22 @@ export class Hints implements FeedListener {
 
   /** Tells the others what was committed. Never waits, never throws. */
   publish(copies: readonly StockCopy[]): void {
-    if (this.#channel === undefined) return;
+    const channel = this.#channel;
+    if (channel === undefined) return;
     const { observer } = this.options;
-    this.#publisher.publish(this.#channel, `${this.#id} ${encode(copies)}`).then(
+    const publish = () => this.#publisher.publish(channel, `${this.#id} ${encode(copies)}`);
+    this.#breaker.run(publish).then(
       () => observer.hint('sent'),
       () => observer.hint('lost'),
     );
   }
 
+  breakerState(): [name: string, state: BreakerState] {
+    return [this.#breaker.name, this.#breaker.state];
+  }
+
   stop(): void {
+    this.#breaker.stop();
     this.#publisher.disconnect();
     this.#subscriber.disconnect();
   }

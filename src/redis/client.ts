@@ -13,6 +13,9 @@ const OPTIONS = {
   maxRetriesPerRequest: 1,
   connectTimeout: 500,
   commandTimeout: 100,
+  // A command that was given up stays in the driver's queue until it is answered. Where Redis hangs the connection goes, and the
+  // queue with it. Nothing is cut where no command waits: an idle subscriber stays.
+  socketTimeout: 1_000,
   keepAlive: 5_000,
   retryStrategy,
 } satisfies RedisOptions;
