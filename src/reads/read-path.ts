@@ -68,7 +68,7 @@ export class ReadPath {
     const answer = await this.#search(key, minVersion, options);
     const { stock, source } = answer;
     if (answer.cached) this.observer.answered(source);
-    if (stock.version === 0n) throw notFound(key);
+    if (stock.version === 0n) throw answer.stale ? notKnown(key) : notFound(key);
     if (stock.version < minVersion) throw notReached(stock, minVersion);
     return answer;
   }
@@ -122,6 +122,12 @@ export class ReadPath {
 function notFound({ storeId, productId }: StockKey): InventoryError {
   const message = `Store ${storeId} has no stock of product ${productId}; a restock makes it`;
   return new InventoryError('STOCK_NOT_FOUND', message);
+}
+
+/** An error does not tell its age: what is stale must not say that there is none. */
+function notKnown({ storeId, productId }: StockKey): InventoryError {
+  const message = `Whether store ${storeId} has a stock of product ${productId} is not known while only old data can be read; try again`;
+  return new InventoryError('DATABASE_UNAVAILABLE', message, { retryDelayMs: 200 });
 }
 
 function notReached({ version }: StockRow, minVersion: bigint): InventoryError {
