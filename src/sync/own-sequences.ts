@@ -1,5 +1,8 @@
 import type { StockChange } from '../domain/types.js';
 
+/** Messages that are remembered one by one; of more than that every other one, which tells of the one before it too. */
+const REMEMBERED = 1_000;
+
 /**
  * Which of a stream's own messages are contained in stocks that the feed delivered: those that were committed before the
  * poll was sent, and those of which the feed has shown a change (a transaction is seen whole).
@@ -11,10 +14,14 @@ export class OwnSequences {
   /** Committed, and not known to be included; in their order. */
   #committed: { readonly sequence: bigint; readonly atMs: number }[] = [];
 
-  /** @param acked the last message that was committed when the stream began. */
+  /**
+   * @param acked the last message that was committed when the stream began.
+   * @param now the clock of the polls' times.
+   */
   constructor(
     private readonly epoch: bigint,
     acked: bigint,
+    private readonly now: () => number = () => performance.now(),
   ) {
     this.#included = acked;
     this.#seen = acked;
@@ -27,7 +34,15 @@ export class OwnSequences {
 
   /** A message was acknowledged to us just now. */
   committed(sequence: bigint): void {
-    this.#committed.push({ sequence, atMs: performance.now() });
+    this.#committed.push({ sequence, atMs: this.now() });
+    // The feed is far behind: what is told later of some of them is told no less.
+    if (this.#committed.length > REMEMBERED)
+      this.#committed = this.#committed.filter((_, index) => index % 2 === 0);
+  }
+
+  /** How many of them are remembered. */
+  get remembered(): number {
+    return this.#committed.length;
   }
 
   /** The feed delivers a change: it waits to be sent with all before it. */
