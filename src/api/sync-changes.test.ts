@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { poll } from '../dev/poll.js';
+import { withConnection } from '../dev/postgres-session.js';
 import { newStore, SyncScene } from './sync-scene.js';
 import { Syncing, sale } from './syncing.js';
 
@@ -30,6 +32,37 @@ describe('changes made elsewhere', () => {
     expect(change.changeCursor).not.toBe('');
     await stream.finish();
     expect(stream.changes.flatMap(({ stocks }) => stocks.map(({ productId }) => productId))).toEqual(['P']);
+  });
+
+  test('include a message that has changed nothing as soon as it is acknowledged', async () => {
+    const storeId = newStore();
+    const stream = await Syncing.open(scene.callers, storeId);
+    await stream.acknowledged(1, [sale(1, 'own')]);
+    await stream.acknowledged(2, [sale(-1)]);
+    await scene.restock(storeId, 1, 'Q');
+    await stream.until(({ changes }) => changes.some(({ stocks }) => stocks.length > 0));
+    expect(stream.changes.at(-1)).toMatchObject({ stocks: [{ productId: 'Q' }], includedSequence: 2n });
+    await stream.finish();
+  });
+
+  test('do not include a message that is still on its way', async () => {
+    const storeId = newStore();
+    await scene.restock(storeId, 5);
+    const stream = await Syncing.open(scene.callers, storeId);
+    await withConnection(scene.databaseUrl, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT FROM stock WHERE store_id = $1 FOR UPDATE', [storeId]);
+      stream.message(1, [sale(1)]);
+      const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      await poll(async () => (await scene.query(waits)).rowCount || undefined, 10_000, 5);
+      await scene.restock(storeId, 1, 'Q');
+      await stream.until(({ changes }) => changes.some(({ stocks }) => stocks.length > 0));
+      expect(stream.acked).toBe(0n);
+      expect(stream.changes.at(-1)).toMatchObject({ stocks: [{ productId: 'Q' }], includedSequence: 0n });
+      await client.query('COMMIT');
+    });
+    await stream.until(({ acked }) => acked === 1n);
+    await stream.finish();
   });
 
   test('go on from the cursor: what was missed comes, newest states only, each stock once', async () => {

@@ -91,6 +91,25 @@ test('who goes away leaves what was taken whole, and nothing else', async () => 
   expect(await sequencesIn(url)).toEqual([1, 1]);
 });
 
+test('a service that is killed before COMMIT leaves the log where it stood, and nothing of the message', async () => {
+  const { url, services, callers } = await putUp(2);
+  const stream = await Syncing.open(callers[0]!, STORE);
+  await stream.acknowledged(1, [sale(1)]);
+  await ClosedGate.during(url, async (gate) => {
+    stream.message(2, [sale(2)]);
+    await gate.untilWaiting(1);
+    await services[0]!.kill9();
+    await gate.endWaiting();
+  });
+  await stream.untilEnd();
+  expect(await sequencesIn(url)).toEqual([1]);
+  const again = await Syncing.open(callers[1]!, STORE, { epoch: 1n });
+  expect(again.acked).toBe(1n);
+  expect(await again.acknowledged(2, [sale(2)])).toMatchObject({ ackedSequence: 2n, replayed: false });
+  await again.finish();
+  expect(await sequencesIn(url)).toEqual([1, 2]);
+});
+
 test('a stream that ends, or breaks, in the middle of a message commits nothing of that message', async () => {
   const { url, services } = await putUp(1);
   for (const [nth, breakOff] of (['half-close', 'cancel'] as const).entries()) {
