@@ -55,7 +55,7 @@ async function quick(options: QuickOptions & { readonly json?: boolean }): Promi
 }
 
 async function rest(options: ComparisonOptions & { readonly json?: boolean }): Promise<void> {
-  const run = (chosen: ComparisonOptions) => compareFromMemory('rest', chosen, progress);
+  const run = (chosen: ComparisonOptions) => compareFromMemory('rest route', chosen, progress);
   await publish('rest', options, run, drawRestReport);
 }
 
@@ -159,7 +159,7 @@ function commandLine(): Command {
   program
     .command('rest')
     .description(
-      'Reads of one stock over REST from memory, beside an empty Fastify route; about half a minute',
+      'What the REST route costs, over a stub in place of the reads, beside an empty Fastify route; about half a minute',
     )
     .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 2)
     .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 7)

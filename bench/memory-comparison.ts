@@ -1,6 +1,6 @@
 import { runHttpLoad } from './http-client.js';
 import type { LoadResult } from './load-plan.js';
-import { MemoryServer } from './memory-server-process.js';
+import { MemoryServer, type MemoryServerKind } from './memory-server-process.js';
 import { median } from './statistics.js';
 import { nextStock } from './stocks.js';
 import { runWireClient } from './wire-client.js';
@@ -11,7 +11,7 @@ export interface ComparisonOptions {
   readonly rounds: number;
 }
 
-/** Reads of single stocks, Zipf over 100,000, from memory, beside a server that answers one fixed message the same way. */
+/** Reads of single stocks, Zipf over 100,000, beside a server that answers one fixed message the same way. */
 export interface ComparisonResult {
   readonly connections: number;
   readonly onhand: Side;
@@ -29,8 +29,9 @@ interface Side {
   readonly p99Ms: number;
 }
 
-/** How a transport is asked, and what it may cost: at least `target` of the empty server's rate. */
+/** What is asked how, and what it may cost: at least `target` of the empty server's rate. */
 interface Kind {
+  readonly servers: { readonly onhand: MemoryServerKind; readonly empty: MemoryServerKind };
   readonly connections: number;
   readonly target: number;
   readonly run: (port: number, seconds: number) => Promise<LoadResult>;
@@ -41,13 +42,20 @@ const REST_CONNECTIONS = 64;
 const GRPC_CONNECTIONS = 4;
 const GRPC_IN_FLIGHT = 64;
 
+const runRest = (port: number, seconds: number): Promise<LoadResult> =>
+  runHttpLoad({ port, connections: REST_CONNECTIONS, seconds, nextPath: pathOfNextStock });
+
 const KINDS = {
+  'rest route': {
+    servers: { onhand: 'rest route', empty: 'empty rest' },
+    ...{ connections: REST_CONNECTIONS, target: 0.7, run: runRest },
+  },
   rest: {
-    ...{ connections: REST_CONNECTIONS, target: 0.7 },
-    run: (port, seconds) =>
-      runHttpLoad({ port, connections: REST_CONNECTIONS, seconds, nextPath: pathOfNextStock }),
+    servers: { onhand: 'rest', empty: 'empty rest' },
+    ...{ connections: REST_CONNECTIONS, target: 0.75, run: runRest },
   },
   grpc: {
+    servers: { onhand: 'grpc', empty: 'empty grpc' },
     ...{ connections: GRPC_CONNECTIONS, target: 0.85 },
     run: async (port, seconds) => {
       const tally = await runWireClient({
@@ -61,12 +69,12 @@ const KINDS = {
 
 /** Both sides in turn. @throws Error where a read failed. */
 export async function compareFromMemory(
-  transport: keyof typeof KINDS,
+  kind: keyof typeof KINDS,
   { seconds, rounds }: ComparisonOptions,
   progress: (line: string) => void,
 ): Promise<ComparisonResult> {
-  const { connections, target, run } = KINDS[transport];
-  const servers = { onhand: new MemoryServer(transport), empty: new MemoryServer(`empty ${transport}`) };
+  const { connections, target, run, servers: kinds } = KINDS[kind];
+  const servers = { onhand: new MemoryServer(kinds.onhand), empty: new MemoryServer(kinds.empty) };
   const read = async (server: MemoryServer, runSeconds: number) => {
     const result = await run(await server.port(), runSeconds);
     if (result.errors > 0) throw new Error(`${result.errors} reads failed`);
@@ -80,7 +88,7 @@ export async function compareFromMemory(
       onhand.push(await read(servers.onhand, seconds));
       empty.push(await read(servers.empty, seconds));
       const rates = [onhand, empty].map((results) => rate(results.at(-1)!));
-      progress(`${transport}, round ${round} of ${rounds}: Onhand ${rates[0]}, empty ${rates[1]} /s`);
+      progress(`${kind}, round ${round} of ${rounds}: Onhand ${rates[0]}, empty ${rates[1]} /s`);
     }
     const ratios = onhand.map((result, round) => rate(result) / rate(empty[round]!));
     return { connections, onhand: sideOf(onhand), empty: sideOf(empty), ratio: median(ratios), target };

@@ -1,8 +1,9 @@
+import type { StockKey } from '../src/domain/types.js';
 import type { Position } from '../src/feed/tail.js';
 import { firstBeatOf } from '../src/postgres/beat-clock.js';
 import type { DatabaseReads } from '../src/reads/database-reads.js';
 import { LocalCache } from '../src/reads/local-cache.js';
-import { ReadPath } from '../src/reads/read-path.js';
+import { ReadPath, type StockAnswer } from '../src/reads/read-path.js';
 import { StockCaches } from '../src/reads/stock-caches.js';
 import type { ReadMetrics } from '../src/telemetry/metrics.js';
 import { allStocks } from './stocks.js';
@@ -28,3 +29,13 @@ const now = (): Position => ({
   cursor: { database: 'bench', timeline: TIMELINE, synchronous: false, last: 0n, running: [] },
   ...{ beat: FIRST_BEAT, watermarkUs: Date.now() * 1000, watermarkMs: performance.now(), sentMs: 0 },
 });
+
+/** In place of the reads: any stock, at once, and nothing that a cache costs. */
+export function stubReads(): ReadPath {
+  const freshness = { source: 'LOCAL_CACHE', cached: true, maxAgeMs: 12, stale: false } as const;
+  const get = ({ storeId, productId }: StockKey): StockAnswer => ({
+    ...freshness,
+    stock: { storeId, productId, net: 100, version: 1n, createTimeUs: TIME_US, updateTimeUs: TIME_US },
+  });
+  return { get } as unknown as ReadPath;
+}

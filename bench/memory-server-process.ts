@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { projectRoot } from '../src/project-root.js';
 import { SERVICE_NODE_ARGUMENTS } from '../src/service-command.js';
 
-export type MemoryServerKind = 'rest' | 'grpc' | 'empty rest' | 'empty grpc';
+export type MemoryServerKind = 'rest' | 'rest route' | 'grpc' | 'empty rest' | 'empty grpc';
 
 /** A server of memory-server.ts in a process of its own; this process is the load. */
 export class MemoryServer {

@@ -11,24 +11,25 @@ import type { Watches } from '../src/feed/watch.js';
 import { Source } from '../src/gen/grpc/inventory/v1/inventory.js';
 import { type GetResponse, InventoryServiceService } from '../src/gen/grpc/inventory/v1/inventory_service.js';
 import type { Ledger } from '../src/ledger/ledger.js';
+import type { ReadPath } from '../src/reads/read-path.js';
 import type { SyncStreams } from '../src/sync/sync-streams.js';
 import { createLogger } from '../src/telemetry/logger.js';
-import { createMetrics } from '../src/telemetry/metrics.js';
-import { memoryReads } from './memory-reads.js';
+import { createMetrics, type ReadMetrics } from '../src/telemetry/metrics.js';
+import { memoryReads, stubReads } from './memory-reads.js';
 import type { MemoryServerKind } from './memory-server-process.js';
 
 /**
- * A child of the benchmarks: one of our servers over a local cache that holds all stocks, or one that answers the same fixed
- * message through the same library, and does nothing else.
+ * A child of the benchmarks: one of our servers over a local cache that holds all stocks, or over a stub in place of the reads,
+ * or one that answers the same fixed message through the same library, and does nothing else.
  */
 
 const HOST = '127.0.0.1';
 
-function onhand() {
+function onhand(readsOf: (observer: ReadMetrics) => ReadPath = memoryReads) {
   const metrics = createMetrics();
   const handlers = new InventoryHandlers({
     ledger: {} as Ledger,
-    reads: memoryReads(metrics.reads),
+    reads: readsOf(metrics.reads),
     watches: {} as Watches,
     syncs: {} as SyncStreams,
     commandDecided: metrics.ledger.commandDecided,
@@ -37,8 +38,8 @@ function onhand() {
   return { calls: new Calls({ handlers, metrics: metrics.requests, logger }), logger };
 }
 
-async function startRest(): Promise<number> {
-  const { calls, logger } = onhand();
+async function startRest(readsOf?: (observer: ReadMetrics) => ReadPath): Promise<number> {
+  const { calls, logger } = onhand(readsOf);
   const readiness = new Readiness({ ready: () => true, writable: () => true });
   return (await startHttpServer({ host: HOST, port: 0, calls, readiness, corsOrigins: [], logger })).port;
 }
@@ -102,7 +103,8 @@ function startEmptyGrpc(): Promise<number> {
 }
 
 const STARTS: Readonly<Record<MemoryServerKind, () => Promise<number>>> = {
-  rest: startRest,
+  rest: () => startRest(),
+  'rest route': () => startRest(stubReads),
   grpc: startGrpc,
   'empty rest': startEmptyRest,
   'empty grpc': startEmptyGrpc,

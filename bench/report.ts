@@ -55,7 +55,7 @@ function rounded(_key: string, value: unknown): unknown {
 
 /** The report of `rest` for people. */
 export const drawRestReport = ({ result }: { readonly result: ComparisonResult }, colours: boolean): string =>
-  drawComparison('GET one stock from memory', 'empty Fastify route', result, colours);
+  drawComparison('GET one stock, reads stubbed', 'empty Fastify route', result, colours);
 
 function drawComparison(what: string, empty: string, result: ComparisonResult, colours: boolean): string {
   const table = newTable([what, 'per second', 'p50 ms', 'p99 ms'], colours);

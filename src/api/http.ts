@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net';
-import { parse as parseQuery } from 'node:querystring';
 import type { FastifyInstance } from 'fastify';
 import { fastify } from 'fastify';
 import type { Logger } from '../telemetry/logger.js';
@@ -14,6 +13,7 @@ import { UNARY_LIMIT_BYTES } from './errors.js';
 import type { Readiness } from './health.js';
 import { answerError, answerFrameworkError, answerNotFound } from './http-refusal.js';
 import { addOpenApi } from './openapi.js';
+import { parseQuery } from './query-string.js';
 import { requestIdOf, tellRequestId } from './request-id.js';
 import { addRest } from './rest.js';
 import { addWebPage } from './web-page.js';
@@ -64,9 +64,7 @@ async function createApp(options: HttpServerOptions): Promise<FastifyInstance> {
     return503OnClosing: false,
     routerOptions: {
       maxParamLength: PATH_PARAMETER_LIMIT,
-      // Broken UTF-8 becomes U+FFFD, which no id may hold; Fastify's own parser would leave it encoded.
-      // The length of the headers bounds how many fields there are.
-      querystringParser: (query) => parseQuery(query, '&', '=', { maxKeys: 0 }),
+      querystringParser: parseQuery,
     },
     genReqId: requestIdOf,
     requestIdHeader: false,
