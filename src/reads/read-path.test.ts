@@ -6,6 +6,8 @@ import type { Cluster } from '../postgres/cluster.js';
 import type { ReadPath } from './read-path.js';
 import {
   byDefault,
+  HeldReads,
+  NO_READ_OBSERVER,
   openTestCluster,
   readsWithoutCaches,
   StartedReads,
@@ -77,6 +79,20 @@ describe('get', () => {
       reason: 'VERSION_NOT_REACHED',
       metadata: { version: String(stock.version) },
     });
+  });
+
+  test('with a version to be reached does not take the answer of a read that began before', async () => {
+    const database = new HeldReads(started.cluster, NO_READ_OBSERVER);
+    const path = readsWithoutCaches(started.cluster, database);
+    const made = { storeId: 'STORE_GET', productId: 'MADE_MEANWHILE' };
+    const early = Promise.resolve(path.get(made, 0n, byDefault())).catch((error) => error);
+    await until(async () => database.held === 1);
+    const version = await started.restock(made, 4);
+    const late = path.get(made, version, byDefault());
+    await until(async () => database.held === 2);
+    database.release();
+    expect(await late).toMatchObject({ stock: { net: 4, version: 1n } });
+    expect(await early).toMatchObject({ reason: 'STOCK_NOT_FOUND' });
   });
 
   test('finds nothing where nobody restocked, a placeholder too', async () => {

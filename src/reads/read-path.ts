@@ -77,8 +77,9 @@ export class ReadPath {
     if (options.strong) return await this.#readStock(key, minVersion, options);
     const shared = await this.caches.getShared(key);
     if (shared !== undefined && shared.stock.version >= minVersion) return shared;
-    // A version that was asked for is looked for further than others look.
-    if (minVersion > 1n) return await this.#readStock(key, minVersion, options);
+    // A version that was asked for is looked for further than others look; and who knows of version 1 must not be told by a
+    // read that began before it was made.
+    if (minVersion > 0n) return await this.#readStock(key, minVersion, options);
     return await this.#flights.join(nameOf(key), options.deadlineMs, () =>
       this.#readStock(key, minVersion, options),
     );

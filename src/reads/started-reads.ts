@@ -32,12 +32,29 @@ export async function openTestCluster(primaryUrl: string, replicaUrls: readonly 
 }
 
 /** For tests: what reads do when no cache has anything. */
-export const readsWithoutCaches = (cluster: Cluster): ReadPath =>
-  new ReadPath(
-    new DatabaseReads(cluster, NO_READ_OBSERVER),
-    new StockCaches(new LocalCache(0), undefined),
-    NO_READ_OBSERVER,
-  );
+export const readsWithoutCaches = (
+  cluster: Cluster,
+  database = new DatabaseReads(cluster, NO_READ_OBSERVER),
+): ReadPath => new ReadPath(database, new StockCaches(new LocalCache(0), undefined), NO_READ_OBSERVER);
+
+/** For tests: answers of the database that have been read, and are on their way for as long as the test wants. */
+export class HeldReads extends DatabaseReads {
+  readonly #held: (() => void)[] = [];
+
+  get held(): number {
+    return this.#held.length;
+  }
+
+  override async get(...question: Parameters<DatabaseReads['get']>): ReturnType<DatabaseReads['get']> {
+    const answer = await super.get(...question);
+    await new Promise<void>((resolve) => this.#held.push(resolve));
+    return answer;
+  }
+
+  release(): void {
+    for (const release of this.#held.splice(0)) release();
+  }
+}
 
 /** For tests: the read side over a real primary and replica, and a ledger to have something to read. */
 export class StartedReads {
