@@ -80,6 +80,24 @@ describe('an operation that the database refuses', () => {
     },
   );
 
+  test('is refused in a repeat as well; what else was not in the message makes it one of another log', async () => {
+    await scene.query(REFUSALS['by a trigger']);
+    const storeId = newStore();
+    const first = await Syncing.open(scene.callers, storeId);
+    const operations = [sale(1), sale(2, 'POISON'), sale(3)];
+    await first.acknowledged(1, operations);
+    await first.finish();
+    const again = await Syncing.open(scene.callers, storeId, { epoch: 1n });
+    expect(await again.acknowledged(1, operations)).toMatchObject({ replayed: true });
+    expect(again.results.map(({ replayed }) => replayed)).toEqual([true, false, true]);
+    expect(reasonsOf(again)).toEqual(['UNSPECIFIED', 'INTERNAL', 'UNSPECIFIED']);
+    await again.acknowledged(2, [sale(4)]);
+    again.message(1, [...operations, sale(5)]);
+    await again.untilEnd();
+    expect(again.failure).toMatchObject({ reason: 'LOG_FORKED' });
+    expect(await scene.quantityOf(storeId)).toBe(-8);
+  });
+
   test('takes effect under its id once what is wrong has been put right', async () => {
     await scene.query(REFUSALS['by a constraint']);
     const storeId = newStore();

@@ -111,6 +111,10 @@ export const logForked = ({ storeId, sequence }: LogMessage, eventId: string): I
     { metadata: { event_id: eventId } },
   );
 
+/** Whether that is the answer. */
+export const isForkedRepeat = ({ reason, metadata }: InventoryError): boolean =>
+  reason === 'LOG_FORKED' && metadata.event_id !== undefined;
+
 function sequenceGap(sequence: bigint, expected: bigint): InventoryError {
   const message = `Message ${sequence} came where ${expected} is expected; go on from there`;
   return new InventoryError('SEQUENCE_GAP', message, { metadata: { expected_sequence: String(expected) } });

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { InventoryError } from '../domain/errors.js';
+import { isForkedRepeat } from '../domain/store-log.js';
 import type { StockCopy } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
 import { BatchFailure, runBatch } from './batch.js';
 import type { Pending } from './pending.js';
-import { refusedCommands } from './sift-message.js';
+import { refusedAgain, refusedCommands } from './sift-message.js';
 
 /** What is told about batches while they run. */
 export interface BatchObserver {
@@ -40,7 +41,7 @@ export async function settleBatch(batch: readonly Pending[], options: SettleOpti
   let pauseMs = FIRST_PAUSE_MS;
   for (let tries = 1, reruns = 0; open.length > 0; ) {
     const answer = await attempt(open, skipLocked, options);
-    if (!(answer instanceof BatchFailure)) return answer;
+    if (!(answer instanceof BatchFailure)) return await settleForks(answer, options);
     const kind = classifyFailure(answer.cause);
     options.observer.retried(kind);
     if (kind === 'LOCK_TIMEOUT') {
@@ -61,25 +62,33 @@ export async function settleBatch(batch: readonly Pending[], options: SettleOpti
   return [];
 }
 
-/** One transaction. @returns the submissions whose stocks others hold, or why it failed. */
+/** What a transaction that committed leaves open: submissions whose stocks others hold, and messages that are no repeat. */
+interface Open {
+  readonly stuck: readonly Pending[];
+  readonly forked: readonly { readonly pending: Pending; readonly error: InventoryError }[];
+}
+
+/** One transaction. @returns what it leaves open, or why it failed. */
 async function attempt(
   batch: readonly Pending[],
   skipLocked: boolean,
   { writes, observer }: SettleOptions,
-): Promise<Pending[] | BatchFailure> {
+): Promise<Open | BatchFailure> {
   const startedMs = performance.now();
   const submissions = batch.map((pending) => pending.submission);
   try {
     const { outcomes, stocks } = await runBatch(writes(), submissions, skipLocked);
     const commands = submissions.reduce((sum, submission) => sum + submission.commands.length, 0);
     observer.batchCommitted(commands, (performance.now() - startedMs) / 1000, stocks);
-    return batch.filter((pending, index) => {
+    const open = { stuck: [] as Pending[], forked: [] as { pending: Pending; error: InventoryError }[] };
+    batch.forEach((pending, index) => {
       const each = outcomes[index]!;
-      if (each === 'LOCKED') return true;
-      if (each instanceof InventoryError) pending.reject(each);
-      else pending.resolve(each);
-      return false;
+      if (each === 'LOCKED') open.stuck.push(pending);
+      else if (!(each instanceof InventoryError)) pending.resolve(each);
+      else if (isForkedRepeat(each)) open.forked.push({ pending, error: each });
+      else pending.reject(each);
     });
+    return open;
   } catch (error) {
     const failure = error instanceof BatchFailure ? error : new BatchFailure(error);
     batch.forEach((pending, index) => {
@@ -103,19 +112,38 @@ async function divide(
     return [...first, ...(await settleBatch(batch.slice(middle), options))];
   }
   if (only.divisible) return await settleBatch(only.apart(), options);
-  if (only.submission.message !== undefined) return await settleWithoutRefused(only, failure, options);
-  return giveUp(batch, failure, options);
+  const otherwise = () => giveUp(batch, failure, options);
+  if (only.submission.message === undefined) return otherwise();
+  return await settleWithoutRefused(only, refusedCommands(only, options.writes), otherwise, options);
+}
+
+/**
+ * A repeat with commands that left no event is of another log, unless the database refuses them: then it is answered as it
+ * was at first.
+ */
+async function settleForks({ stuck, forked }: Open, options: SettleOptions): Promise<Pending[]> {
+  const open = [...stuck];
+  for (const { pending, error } of forked) {
+    const otherwise = () => {
+      pending.reject(error);
+      return [];
+    };
+    const refused = refusedAgain(pending, options.writes);
+    open.push(...(await settleWithoutRefused(pending, refused, otherwise, options)));
+  }
+  return open;
 }
 
 /** A message moves its log on even where some of its commands cannot be done: else its store could never go on. */
 async function settleWithoutRefused(
   pending: Pending,
-  failure: BatchFailure,
+  finding: Promise<ReadonlyMap<number, unknown>>,
+  otherwise: () => Pending[],
   options: SettleOptions,
 ): Promise<Pending[]> {
   try {
-    const refused = await refusedCommands(pending, options.writes);
-    if (refused.size === 0) return giveUp([pending], failure, options);
+    const refused = await finding;
+    if (refused.size === 0) return otherwise();
     for (const cause of refused.values()) options.observer.failed(cause);
     return await settleBatch([pending.without(refused)], options);
   } catch (error) {

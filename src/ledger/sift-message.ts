@@ -1,3 +1,4 @@
+import type { Submission } from '../domain/types.js';
 import type { Pool } from '../postgres/pool.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
 import { BatchFailure, rehearse } from './batch.js';
@@ -14,8 +15,21 @@ export async function refusedCommands(
   pending: Pending,
   writes: () => Pool | undefined,
 ): Promise<ReadonlyMap<number, unknown>> {
-  const sieve = new Sieve(pending, writes);
+  const sieve = new Sieve(pending, writes, pending.submission);
   if ((await sieve.refusalOf([])) === undefined) await sieve.sift([...pending.submission.commands.keys()]);
+  return sieve.refused;
+}
+
+/**
+ * The same for a repeat with commands that left no event: those that the database refuses were refused before, the others
+ * are of another log. So they are rehearsed outside of the log.
+ */
+export async function refusedAgain(
+  pending: Pending,
+  writes: () => Pool | undefined,
+): Promise<ReadonlyMap<number, unknown>> {
+  const sieve = new Sieve(pending, writes, { mode: 'INDEPENDENT' });
+  await sieve.sift([...pending.submission.commands.keys()]);
   return sieve.refused;
 }
 
@@ -26,6 +40,8 @@ class Sieve {
   constructor(
     private readonly pending: Pending,
     private readonly writes: () => Pool | undefined,
+    /** What the commands are rehearsed as. */
+    private readonly envelope: Pick<Submission, 'mode' | 'message'>,
   ) {}
 
   /** Halves these until those that are refused stand alone. */
@@ -42,11 +58,11 @@ class Sieve {
 
   /** Why the message cannot be done with these, behind those that are good; undefined where it can. */
   async refusalOf(indexes: readonly number[]): Promise<BatchFailure | undefined> {
-    const { submission } = this.pending;
+    const { commands: all } = this.pending.submission;
     if (this.pending.isOver(performance.now())) throw new BatchFailure(new Error('the deadline has passed'));
-    const commands = [...this.#good, ...indexes].map((index) => submission.commands[index]!);
+    const commands = [...this.#good, ...indexes].map((index) => all[index]!);
     try {
-      await rehearse(this.writes(), { ...submission, commands });
+      await rehearse(this.writes(), { ...this.envelope, commands });
       return undefined;
     } catch (error) {
       const failure = error instanceof BatchFailure ? error : new BatchFailure(error);
