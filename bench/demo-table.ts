@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { say } from '../src/dev/terminal.js';
+import type { OnlineCounts } from './stores/online-sales.js';
 import type { FleetStore, StoreFleet } from './stores/store-fleet.js';
 
 const LIVE_MS = 250;
@@ -24,12 +25,13 @@ export class DemoTable {
     else say(this.#summary());
   }
 
-  end(agree: boolean, online: number): void {
+  end(agree: boolean, { done: online, refused, unanswered }: OnlineCounts): void {
     const { stores } = this.fleet;
     const done = sum(stores, ({ process }) => process.report?.operations ?? 0);
     const cuts = sum(stores, ({ line }) => line.cuts);
     say(
-      `${number(done)} operations in ${stores.length} stores, ${number(online)} online; lines were cut ${cuts} times.`,
+      `${number(done)} operations in ${stores.length} stores, ${number(online)} online (${number(refused)} more refused, ` +
+        `${number(unanswered)} unanswered); lines were cut ${cuts} times.`,
     );
     for (const failure of this.fleet.failures) say(`A store's sync has ended: ${failure}.`);
     say(

@@ -15,14 +15,14 @@ interface DemoOptions {
   readonly stores: number;
   readonly seconds: number;
   readonly seed: number;
+  /** How long stores and service may take to agree, after the last cut, in seconds. */
+  readonly patience: number;
 }
 
 const EXIT_USAGE = 2;
 /** Of each store. */
 const DEEDS_PER_SECOND = 15;
 const ONLINE_PER_SECOND = 20;
-/** After the last cut. */
-const CONVERGENCE_MS = 60_000;
 const START_MS = 30_000;
 const CHECK_MS = 500;
 const READY_MS = 5_000;
@@ -59,7 +59,8 @@ async function stores(options: DemoOptions): Promise<boolean> {
   }
 }
 
-async function run(fleet: StoreFleet, onhand: Onhand, { seconds, seed }: DemoOptions, stop: AbortSignal) {
+async function run(fleet: StoreFleet, onhand: Onhand, options: DemoOptions, stop: AbortSignal) {
+  const { seconds, seed, patience } = options;
   const table = new DemoTable(fleet, isInteractive(process.stdout));
   say(
     `${fleet.stores.length} stores sell for ${seconds} s, each over a line that is cut at random; others sell in them online.`,
@@ -67,14 +68,15 @@ async function run(fleet: StoreFleet, onhand: Onhand, { seconds, seed }: DemoOpt
   const drawing = setInterval(() => table.draw(), table.intervalMs);
   const online = new OnlineSales(onhand, fleet.storeIds, new SeededRandom(seed), ONLINE_PER_SECOND);
   try {
-    await until(() => fleet.areRunning, START_MS, stop);
+    if (!(await until(() => fleet.areRunning, START_MS, stop)))
+      throw new Error('Not all stores have started.');
     fleet.beginCuts();
     await pause(seconds * 1_000, undefined, { signal: stop });
     fleet.settleLines();
     await online.stop();
-    const agree = await converged(fleet, onhand, stop);
+    const agree = await converged(fleet, onhand, patience * 1_000, stop);
     table.draw();
-    table.end(agree, online.done);
+    table.end(agree, online.counts);
     return agree;
   } finally {
     clearInterval(drawing);
@@ -82,8 +84,12 @@ async function run(fleet: StoreFleet, onhand: Onhand, { seconds, seed }: DemoOpt
   }
 }
 
-const converged = (fleet: StoreFleet, onhand: Onhand, stop: AbortSignal): Promise<boolean> =>
-  until(async () => fleet.areDone && (await fleet.differences(onhand)).length === 0, CONVERGENCE_MS, stop);
+/** False at once where the sync of a store has ended: it will not come to agree any more. */
+async function converged(fleet: StoreFleet, onhand: Onhand, patienceMs: number, stop: AbortSignal) {
+  const agree = async () => fleet.areDone && (await fleet.differences(onhand)).length === 0;
+  await until(async () => fleet.failures.length > 0 || (await agree()), patienceMs, stop);
+  return fleet.failures.length === 0 && (await agree());
+}
 
 /** @returns whether it came about in time. */
 async function until(
@@ -117,11 +123,12 @@ function commandLine(): Command {
     )
     .option('--server <address>', 'host:port of the service', '127.0.0.1:50051')
     .option('--stores <n>', 'how many', wholeNumber(1, 50), 20)
+    .option('--seconds <n>', 'how long they sell and lines are cut', wholeNumber(1, 600), 30)
     .option(
-      '--seconds <n>',
-      'how long they sell and lines are cut; up to a minute more until they agree',
+      '--patience <n>',
+      'how many seconds they may take after that until they agree',
       wholeNumber(1, 600),
-      30,
+      60,
     )
     .option('--seed <n>', 'of what is random', wholeNumber(0, 1_000_000), 1)
     .action(async (options: DemoOptions) => {

@@ -1,12 +1,24 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
 import { type Onhand, OnhandError } from '@onhand/client';
 import type { SeededRandom } from '../../test/feed/seeded-random.js';
 import { readDeeds } from './store-deeds.js';
 
+/** What became of the commands so far. */
+export interface OnlineCounts {
+  /** Accepted. */
+  readonly done: number;
+  /** Refused by a rule: too little on hand, or nothing known. */
+  readonly refused: number;
+  /** Given up, since the service was away: nobody knows whether they took effect. */
+  readonly unanswered: number;
+}
+
+const REFUSALS: readonly OnhandError['reason'][] = ['INSUFFICIENT_STOCK', 'STOCK_NOT_FOUND', 'STOCK_LIMIT'];
+
 /** What others do in the stores meanwhile: deliveries and sales that go straight to the service. */
 export class OnlineSales {
-  /** Commands that were accepted. */
-  done = 0;
+  readonly #counts = { done: 0, refused: 0, unanswered: 0 };
   #running = true;
   readonly #ended: Promise<void>;
 
@@ -18,8 +30,15 @@ export class OnlineSales {
     perSecond: number,
   ) {
     this.#ended = this.#run(1_000 / perSecond);
+    // It is told by stop().
+    this.#ended.catch(() => undefined);
   }
 
+  get counts(): OnlineCounts {
+    return { ...this.#counts };
+  }
+
+  /** @throws Error what one of them failed with: they end there, for such an answer is a defect. */
   async stop(): Promise<void> {
     this.#running = false;
     await this.#ended;
@@ -41,10 +60,13 @@ export class OnlineSales {
     try {
       if (this.random.chance(0.5)) await this.onhand.restock(change);
       else await this.onhand.sell(change);
-      this.done++;
+      this.#counts.done++;
     } catch (error) {
-      // Too little in stock is an answer; while the service is away there is none.
       if (!(error instanceof OnhandError)) throw error;
+      if (REFUSALS.includes(error.reason)) this.#counts.refused++;
+      else if (error.code === status.UNAVAILABLE) this.#counts.unanswered++;
+      else
+        throw new Error(`An online command failed with ${error.reason}: ${error.message}`, { cause: error });
     }
   }
 }
