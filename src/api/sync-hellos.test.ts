@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { until } from '../../test/until.js';
 import { withConnection } from '../dev/postgres-session.js';
 import { newStore, SyncScene } from './sync-scene.js';
 import { Syncing, sale } from './syncing.js';
@@ -14,14 +13,6 @@ afterAll(async () => {
   await scene?.stop();
 });
 
-const untilWaiting = (sessions: number): Promise<void> =>
-  until(async () => {
-    const { rows } = await scene.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    return rows.length === sessions;
-  }, `There are not ${sessions} that wait.`);
-
 test('a hello whose store has gone and come back does not end the stream that it has now', async () => {
   const storeId = newStore();
   await (await Syncing.open(scene.callers, storeId)).finish();
@@ -30,9 +21,9 @@ test('a hello whose store has gone and come back does not end the stream that it
     await client.query('BEGIN');
     await client.query('SELECT FROM sync_cursor WHERE store_id = $1 FOR NO KEY UPDATE', [storeId]);
     orphan.send({ epoch: 1n });
-    await untilWaiting(1);
+    await scene.untilWaiting(1);
     await orphan.cancel();
-    await untilWaiting(0);
+    await scene.untilWaiting(0);
   });
   const stream = await Syncing.open(scene.callers, storeId, { epoch: 1n });
   await stream.until(({ heartbeats, ended }) => heartbeats.length > 1 || ended);

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { poll } from '../dev/poll.js';
 import { withConnection } from '../dev/postgres-session.js';
 import { Consistency } from '../gen/grpc/inventory/v1/inventory.js';
 import { Callers } from './callers.js';
 import { type StartedApi, startTestApi } from './started-api.js';
+
+const PATIENCE_MS = 10_000;
 
 /** For tests of Sync: the API in this process, those who call it beside the stores, and what is then in the database. */
 export class SyncScene {
@@ -47,6 +50,18 @@ export class SyncScene {
   async eventsOf(storeId: string) {
     const { rows } = await this.query('SELECT * FROM event_log WHERE store_id = $1 ORDER BY seq', [storeId]);
     return rows;
+  }
+
+  /** Waits until exactly so many sessions wait for a lock. */
+  async untilWaiting(sessions: number): Promise<void> {
+    const wait = async () => {
+      const { rows } = await this.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return rows.length === sessions || undefined;
+    };
+    if ((await poll(wait, PATIENCE_MS, 5)) === undefined)
+      throw new Error(`There are not ${sessions} that wait.`);
   }
 
   query(text: string, values: readonly unknown[] = []) {

@@ -96,6 +96,12 @@ export class Lane {
     this.#running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#drain());
   }
 
+  /** Takes over from the main lane what cannot go on there. */
+  private admit(pendings: readonly Pending[]): void {
+    this.enqueue(pendings, 'LAST');
+    for (const pending of pendings) pending.sidelined();
+  }
+
   async #drain(): Promise<void> {
     const { writes } = this.options;
     const observer = this.#observer;
@@ -105,7 +111,7 @@ export class Lane {
       const stuck = await settleBatch(this.#batch, { writes, observer, patient });
       this.#batch = [];
       if (this.#siding === undefined) this.enqueue(stuck, 'FIRST');
-      else this.#siding.enqueue(stuck, 'LAST');
+      else this.#siding.admit(stuck);
     }
     this.#running = undefined;
   }
@@ -113,7 +119,7 @@ export class Lane {
   /** The next submissions; those whose deadline has passed are dropped here, before they start, and never later. */
   #take(): Pending[] {
     const nowMs = performance.now();
-    const onSiding = this.#siding?.heldStocks();
+    const onSiding = this.#siding?.waitedFor();
     const taken: Pending[] = [];
     let commands = 0;
     let next = 0;
@@ -122,8 +128,8 @@ export class Lane {
       if (commands > 0 && commands + pending.size > this.options.batchLimit) break;
       this.#queuedCommands -= pending.size;
       if (pending.isOver(nowMs)) continue;
-      if (onSiding !== undefined && stocksOf(pending).some((stock) => onSiding.has(stock))) {
-        this.#siding?.enqueue([pending], 'LAST');
+      if (onSiding !== undefined && orderedBy(pending).some((name) => onSiding.has(name))) {
+        this.#siding?.admit([pending]);
         continue;
       }
       taken.push(pending);
@@ -133,15 +139,18 @@ export class Lane {
     return taken;
   }
 
-  /** The stocks that are waited for here; undefined where none is. */
-  private heldStocks(): ReadonlySet<string> | undefined {
+  /** What is waited for here; undefined where nothing is. */
+  private waitedFor(): ReadonlySet<string> | undefined {
     if (this.#batch.length === 0 && this.#queue.length === 0) return undefined;
-    return new Set([...this.#batch, ...this.#queue].flatMap(stocksOf));
+    return new Set([...this.#batch, ...this.#queue].flatMap(orderedBy));
   }
 }
 
-/** Of a message its log, too: the messages of a store stay in their order. */
-const stocksOf = ({ submission: { commands, message } }: Pending): string[] => [
-  ...commands.map(({ storeId, productId }) => keyOf(storeId, productId)),
-  ...(message === undefined ? [] : [keyOf(message.storeId, '')]),
-];
+/**
+ * What keeps it in order: its stocks; of a message its log, which stands for them, since none but messages of the same store
+ * are about them here.
+ */
+const orderedBy = ({ submission: { commands, message } }: Pending): string[] =>
+  message === undefined
+    ? commands.map(({ storeId, productId }) => keyOf(storeId, productId))
+    : [keyOf(message.storeId, '')];

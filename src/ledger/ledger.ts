@@ -100,12 +100,17 @@ export class Ledger {
    * Takes in a message of a store's log, after those of the store that were submitted before it, together with how far the
    * log then is. The outcomes stand in the order of the commands.
    *
+   * @param sidelined called where it cannot go on for now (others hold its stocks), and holds up no other store's messages.
    * @throws InventoryError STREAM_SUPERSEDED, EPOCH_SUPERSEDED, SEQUENCE_GAP, LOG_FORKED; else as `submit`. After any of
    *   them the messages behind it are refused as well.
    */
-  submitMessage(message: Submission & { readonly message: LogMessage }, deadlineMs: number) {
+  submitMessage(
+    message: Submission & { readonly message: LogMessage },
+    deadlineMs: number,
+    sidelined: () => void,
+  ): Promise<readonly Outcome[]> {
     const lane = this.#syncLanes[hashOfIds(message.message.storeId) % this.#syncLanes.length]!;
-    return this.#run(lane, message, deadlineMs, (outcomes) => outcomes);
+    return this.#run(lane, message, deadlineMs, (outcomes) => outcomes, sidelined);
   }
 
   /** Takes no more commands; resolves when those taken have their answers. */
@@ -123,10 +128,12 @@ export class Ledger {
     submission: Submission,
     deadlineMs: number,
     answerOf: (outcomes: readonly Outcome[]) => T,
+    sidelined?: () => void,
   ): Promise<T> {
     if (this.#draining) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
-      const waiter = { resolve: (outcomes: readonly Outcome[]) => resolve(answerOf(outcomes)), reject };
+      const answer = (outcomes: readonly Outcome[]) => resolve(answerOf(outcomes));
+      const waiter = { resolve: answer, reject, ...(sidelined === undefined ? {} : { sidelined }) };
       lane.add(new Pending(submission, deadlineMs, waiter));
     });
   }

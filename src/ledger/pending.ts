@@ -9,6 +9,8 @@ const ANSWER_BEFORE_MS = 25;
 export interface Waiter {
   resolve(outcomes: readonly Outcome[]): void;
   reject(error: InventoryError): void;
+  /** It waits on a siding from now on: the answer may be long in coming, and it holds up nobody else. */
+  sidelined?(): void;
 }
 
 /** A submission that waits for its outcomes, and what is known of them. It is answered once; later answers are dropped. */
@@ -49,6 +51,10 @@ export class Pending {
 
   reject(error: InventoryError): void {
     this.#answer(() => this.waiter.reject(error));
+  }
+
+  sidelined(): void {
+    this.waiter.sidelined?.();
   }
 
   /** Answers that it cannot be run. */
@@ -115,6 +121,7 @@ export class Pending {
     return new Pending({ commands: kept, mode, ...incomplete }, this.deadlineMs, {
       resolve,
       reject: (error) => this.reject(error),
+      sidelined: () => this.sidelined(),
     });
   }
 

@@ -13,6 +13,7 @@ import {
   type StoreMessage,
   type SyncItem,
 } from './store-message.js';
+import type { InTurn } from './turns.js';
 
 /**
  * What a stream may have taken and not yet acknowledged; then it reads no further. So a store that does not read its
@@ -20,15 +21,17 @@ import {
  */
 const MESSAGES_UNACKNOWLEDGED = 8;
 const OPERATIONS_UNACKNOWLEDGED = 2_000;
-/** A message that cannot be made durable within this time ends its stream. */
+/** One of them is being done while the next one is ready: as many as keep the ledger busy with one stream. */
+const TURNS_AT_ONCE = 2;
+/** A message that cannot be made durable within this time, once it is its turn, ends its stream. */
 const MESSAGE_DEADLINE_MS = 30_000;
 
 export interface SyncStreamOptions<T> {
   /** Makes of what is to be told what is sent: at once, so that what waits for the store to read is small. */
   readonly encode: (item: SyncItem) => T;
   readonly ledger: Pick<Ledger, 'submitMessage'>;
-  /** Lets few enough messages of all streams into the ledger at once, in the order in which they ask. */
-  readonly inTurn: <T>(act: () => Promise<T>) => Promise<T>;
+  /** Lets few enough streams have messages in the ledger at once. */
+  readonly inTurn: InTurn;
   /** What was told to the store, for the metrics. */
   readonly acknowledged: (message: StoreMessage, replayed: boolean) => void;
 }
@@ -40,6 +43,9 @@ export class SyncStream<T> {
   /** Acknowledgements in their order; fails with the first message that cannot be acknowledged. */
   #acks: Promise<void> = Promise.resolve();
   #unacknowledged = { messages: 0, operations: 0 };
+  /** Submit what was taken and waits for its turn. */
+  #waiting: ((giveWay: () => void) => Promise<unknown>)[] = [];
+  #turns = 0;
   /** No more messages are taken. */
   #closing = false;
   #gone = false;
@@ -152,22 +158,47 @@ export class SyncStream<T> {
   #take(message: StoreMessage): void {
     const replayed = message.sequence <= this.#taken;
     this.#count(message.operations.length, 1);
-    const outcomes = this.options.inTurn(() => this.#submit(message));
+    const outcomes = new Promise<readonly Outcome[]>((resolve) => {
+      this.#waiting.push((giveWay) => {
+        const submitted = this.#submit(message, giveWay);
+        resolve(submitted);
+        return submitted;
+      });
+    });
     // Looked at in its turn.
     outcomes.catch(() => undefined);
+    void this.#submitWaiting();
     this.#acks = this.#acks.then(async () => {
       await this.#acknowledge(message, await outcomes, replayed);
     });
     this.#acks.catch((error: unknown) => this.#end(error));
   }
 
-  #submit({ epoch, sequence, mode, operations }: StoreMessage): Promise<readonly Outcome[]> {
+  /**
+   * All that waits in one turn, since the ledger runs it in one transaction; and few turns, so that one stream does not keep
+   * them from the others. What cannot go on gives way to them.
+   */
+  async #submitWaiting(): Promise<void> {
+    if (this.#turns === TURNS_AT_ONCE) return;
+    this.#turns++;
+    while (this.#waiting.length > 0) {
+      await this.options.inTurn((giveWay) =>
+        Promise.allSettled(this.#waiting.splice(0).map((submit) => submit(giveWay))),
+      );
+    }
+    this.#turns--;
+  }
+
+  #submit(
+    { epoch, sequence, mode, operations }: StoreMessage,
+    giveWay: () => void,
+  ): Promise<readonly Outcome[]> {
     if (this.#gone) return Promise.resolve([]);
     const commands = operations.filter(isCommand);
     const { storeId, stream } = this.log;
     const message = { storeId, stream, epoch, sequence, incomplete: commands.length < operations.length };
     const deadlineMs = performance.now() + MESSAGE_DEADLINE_MS;
-    return this.options.ledger.submitMessage({ commands, mode, message }, deadlineMs);
+    return this.options.ledger.submitMessage({ commands, mode, message }, deadlineMs, giveWay);
   }
 
   async #acknowledge(message: StoreMessage, outcomes: readonly Outcome[], replayed: boolean): Promise<void> {

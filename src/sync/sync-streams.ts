@@ -1,4 +1,3 @@
-import pLimit from 'p-limit';
 import { InventoryError } from '../domain/errors.js';
 import { streamSuperseded } from '../domain/store-log.js';
 import type { LogCursor } from '../domain/types.js';
@@ -9,6 +8,7 @@ import type { Pool } from '../postgres/pool.js';
 import { OwnSequences } from './own-sequences.js';
 import type { Hello, MessageSource, StoreMessage, SyncItem } from './store-message.js';
 import { SyncStream } from './sync-stream.js';
+import { turns } from './turns.js';
 
 /** What streams tell about themselves. */
 export interface SyncObserver {
@@ -31,8 +31,11 @@ export interface SyncStreamsOptions {
 const HEARTBEAT_MS = 15_000;
 /** A stream that has not said hello by then is ended: it would be open for nothing. */
 const HELLO_MS = 10_000;
-/** Messages of all streams that are in the ledger at once: as many as keep it busy, and bound what they hold. */
-const MESSAGES_IN_LEDGER = 32;
+/**
+ * Turns of all streams at once: as many as keep the ledger busy, and so few that messages which only wait for others do so here,
+ * where no deadline runs.
+ */
+const TURNS_AT_ONCE = 32;
 
 /** One stream that is served. */
 interface Served<T> {
@@ -47,7 +50,7 @@ type AnyStream = Pick<SyncStream<unknown>, 'log' | 'beat' | 'supersede' | 'stopT
 /** The stores' streams of this process: one for each store, the newest. */
 export class SyncStreams {
   readonly #streams = new Map<string, AnyStream>();
-  readonly #inTurn = pLimit(MESSAGES_IN_LEDGER);
+  readonly #inTurn = turns(TURNS_AT_ONCE);
   readonly #beats: NodeJS.Timeout;
   #draining = false;
 
