@@ -9,7 +9,7 @@ import type { ListFilter, StockSnapshot } from '../postgres/stock-statements.js'
 import { listStocks, readStock, readStocks } from '../postgres/stock-statements.js';
 import type { Freshness, ReadObserver } from './freshness.js';
 import type { Needs, Read } from './source-search.js';
-import { SourceSearch } from './source-search.js';
+import { SILENT_AFTER_MS, SourceSearch } from './source-search.js';
 import { absentStock, nameOf } from './stock-copy.js';
 
 export interface ReadOptions {
@@ -50,6 +50,11 @@ export class DatabaseReads {
     private readonly cluster: Cluster,
     private readonly observer: ReadObserver,
   ) {}
+
+  /** Whether no server has answered a look of late: a read would wait for as long as its caller can. */
+  get silent(): boolean {
+    return this.cluster.nodes.every((node) => !node.answeredWithin(SILENT_AFTER_MS));
+  }
 
   /**
    * One stock. The primary is asked as well where a replica has not come to `minVersion`; what it shows may be older still.

@@ -3,6 +3,8 @@ import type { StockKey, StockRow } from '../domain/types.js';
 import type { DatabaseReads, ReadOptions } from './database-reads.js';
 import { Flights } from './flights.js';
 import { type Freshness, furthestOf, type ReadObserver } from './freshness.js';
+import { Late, within } from './in-time.js';
+import { RESERVE_MS, SERVER_TIMEOUT_MS } from './source-search.js';
 import type { CachedStock, StockCaches } from './stock-caches.js';
 import { nameOf } from './stock-copy.js';
 
@@ -77,12 +79,34 @@ export class ReadPath {
     if (options.strong) return await this.#readStock(key, minVersion, options);
     const shared = await this.caches.getShared(key);
     if (shared !== undefined && shared.stock.version >= minVersion) return shared;
+    const old = this.database.silent ? await this.#oldOf(key, minVersion) : undefined;
+    if (old !== undefined) return old;
     // A version that was asked for is looked for further than others look; and who knows of version 1 must not be told by a
     // read that began before it was made.
     if (minVersion > 0n) return await this.#readStock(key, minVersion, options);
-    return await this.#flights.join(nameOf(key), options.deadlineMs, () =>
-      this.#readStock(key, minVersion, options),
-    );
+    return await this.#joinFlight(key, options);
+  }
+
+  /**
+   * The database is waited for no longer than one server is where another one could answer: here an old copy. And who has
+   * less time than the one who began the flight does not wait for it in vain.
+   */
+  async #joinFlight(key: StockKey, options: ReadOptions): Promise<StockAnswer> {
+    const { deadlineMs } = options;
+    const flight = this.#flights.join(nameOf(key), deadlineMs, () => this.#readStock(key, 0n, options));
+    const leftMs = deadlineMs - RESERVE_MS - performance.now();
+    try {
+      return await within(Math.min(leftMs, SERVER_TIMEOUT_MS), flight);
+    } catch (error) {
+      if (!(error instanceof Late)) throw error;
+      return (await this.caches.getOld(key)) ?? (await flight);
+    }
+  }
+
+  /** An old copy that will do, whatever its age. */
+  async #oldOf(key: StockKey, minVersion: bigint): Promise<StockAnswer | undefined> {
+    const old = await this.caches.getOld(key);
+    return old !== undefined && old.stock.version >= minVersion ? old : undefined;
   }
 
   async #readStock(key: StockKey, minVersion: bigint, options: ReadOptions): Promise<StockAnswer> {
@@ -91,13 +115,11 @@ export class ReadPath {
       this.caches.read(copies);
       const answer = { stock: copies[0]!.stock, ...freshness };
       // A replica that has been cut off for long, and no primary.
-      const old = answer.stale && !options.strong ? await this.caches.getOld(key) : undefined;
-      return old !== undefined && old.maxAgeMs < answer.maxAgeMs && old.stock.version >= minVersion
-        ? old
-        : answer;
+      const old = answer.stale && !options.strong ? await this.#oldOf(key, minVersion) : undefined;
+      return old !== undefined && old.maxAgeMs < answer.maxAgeMs ? old : answer;
     } catch (error) {
-      const old = options.strong ? undefined : await this.caches.getOld(key);
-      if (old === undefined || old.stock.version < minVersion) throw error;
+      const old = options.strong ? undefined : await this.#oldOf(key, minVersion);
+      if (old === undefined) throw error;
       return old;
     }
   }

@@ -4,6 +4,7 @@ import { GateFull } from '../postgres/read-gate.js';
 import type { ReadFrom, Snapshot } from '../postgres/snapshot.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
 import { type Freshness, freshnessOf, type ReadObserver } from './freshness.js';
+import { Late, within } from './in-time.js';
 
 export type Read<S extends Snapshot> = (from: ReadFrom) => Promise<S>;
 
@@ -22,23 +23,20 @@ export interface SearchOptions {
 }
 
 /** A server is given this long; it is waited for at most half of the time that is left, then the next one is asked. */
-const SERVER_TIMEOUT_MS = 1_000;
+export const SERVER_TIMEOUT_MS = 1_000;
 /** So long a read waits at most until fewer run at a server. */
 const GATE_PATIENCE_MS = 500;
 /** Left for the answer's way back. */
-const RESERVE_MS = 20;
+export const RESERVE_MS = 20;
 
 /** Longer without an answer to a look (there are five a second), and others are asked first. */
-const SILENT_AFTER_MS = 1_000;
+export const SILENT_AFTER_MS = 1_000;
 
 const beatOf = (node: Node): bigint => node.lastLook?.beat ?? -1n;
 
 const isAnswering = (node: Node): boolean => !node.resting && node.answeredWithin(SILENT_AFTER_MS);
 
 const mayBeNewer = (node: Node, { beat }: Snapshot): boolean => isAnswering(node) && beatOf(node) > beat;
-
-/** The server has not answered in the time that its caller has for it. */
-class Late extends Error {}
 
 const isDefect = (cluster: Cluster, node: Node, error: unknown): boolean =>
   node === cluster.primary && classifyFailure(error) === 'OTHER';
@@ -182,18 +180,5 @@ export class SourceSearch<S extends Snapshot> {
   #freshness(node: Node, snapshot: Snapshot): Freshness {
     const source = node === this.cluster.primary ? 'PRIMARY' : 'REPLICA';
     return freshnessOf(source, this.#ageOf(snapshot) ?? Number.POSITIVE_INFINITY);
-  }
-}
-
-/** What comes of the work, unless that takes longer. @throws Late. */
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Late(`no answer within ${Math.ceil(timeoutMs)} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

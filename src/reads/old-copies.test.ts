@@ -1,0 +1,85 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Cluster } from '../postgres/cluster.js';
+import type { DatabaseReads } from './database-reads.js';
+import { LocalCache } from './local-cache.js';
+import { ReadPath } from './read-path.js';
+import {
+  byDefault,
+  HeldReads,
+  NO_READ_OBSERVER,
+  openTestCluster,
+  StartedReads,
+  strongly,
+  until,
+} from './started-reads.js';
+import { StockCaches } from './stock-caches.js';
+
+const NOWHERE = 'postgresql://postgres@127.0.0.1:1/nowhere';
+const KEY = { storeId: 'STORE_OLD', productId: 'P' };
+const STOCK = { ...KEY, net: 3, version: 1n, createTimeUs: 1, updateTimeUs: 1 };
+const AGE_MS = 7_000;
+const OLD = { source: 'LOCAL_CACHE', cached: true, stale: true, stock: STOCK };
+
+let started: StartedReads;
+let held: HeldReads;
+
+beforeAll(async () => {
+  started = await StartedReads.start();
+  await started.restock(KEY, 8);
+  held = new HeldReads(started.cluster, NO_READ_OBSERVER);
+});
+afterEach(() => held.release());
+afterAll(() => started.stop());
+
+/** Reads with a copy in memory that nothing has kept current for 7 s. */
+function readsWithOldCopy(database: DatabaseReads): ReadPath {
+  const local = new LocalCache(10);
+  const cursor = { database: 'db', timeline: 1n, synchronous: false, last: 0n, running: [] };
+  const sentMs = performance.now();
+  const beat = 2n ** 32n;
+  local.restarted({ cursor, beat, watermarkUs: 0, watermarkMs: sentMs - AGE_MS, sentMs });
+  local.offer({ stock: STOCK, asOf: beat + 2n });
+  return new ReadPath(database, new StockCaches(local, undefined), NO_READ_OBSERVER);
+}
+
+test('who joins a read and has less time than the one who began it is answered from memory in that time', async () => {
+  const reads = readsWithOldCopy(held);
+  const early = reads.get(KEY, 0n, byDefault());
+  await until(async () => held.held === 1);
+  const late = await reads.get(KEY, 0n, { strong: false, deadlineMs: performance.now() + 100 });
+  expect(late).toMatchObject(OLD);
+  expect(late.maxAgeMs).toBeGreaterThanOrEqual(AGE_MS);
+  held.release();
+  expect(await early).toMatchObject({ cached: false, stock: { net: 8 } });
+});
+
+test('a database that does not answer for a second is waited for no longer where there is an old copy', async () => {
+  const reads = readsWithOldCopy(held);
+  const patient = { strong: false, deadlineMs: performance.now() + 60_000 };
+  expect(await reads.get(KEY, 0n, patient)).toMatchObject(OLD);
+});
+
+test('a version that the old copy does not have is waited for', async () => {
+  const reads = readsWithOldCopy(held);
+  const newer = reads.get({ ...KEY }, await started.restock(KEY, 1), byDefault());
+  await until(async () => held.held === 1);
+  held.release();
+  expect(await newer).toMatchObject({ cached: false, stock: { net: 9 } });
+});
+
+test('where every server is silent none is asked, unless it has to be', async () => {
+  const asked: string[] = [];
+  const observer = { ...NO_READ_OBSERVER, fellBack: (node: string) => void asked.push(node) };
+  const alone: Cluster = await openTestCluster(NOWHERE, [NOWHERE]);
+  try {
+    const reads = readsWithOldCopy(new HeldReads(alone, observer));
+    expect(await reads.get(KEY, 0n, byDefault())).toMatchObject(OLD);
+    expect(asked).toEqual([]);
+    const unavailable = { reason: 'DATABASE_UNAVAILABLE' };
+    await expect(reads.get(KEY, 2n, byDefault())).rejects.toMatchObject(unavailable);
+    await expect(reads.get(KEY, 0n, strongly())).rejects.toMatchObject(unavailable);
+    expect(asked).not.toEqual([]);
+  } finally {
+    await alone.close();
+  }
+});
