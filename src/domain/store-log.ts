@@ -46,12 +46,30 @@ export function placeMessages(
 
 /** Where a message stands, or why it must not be taken in. */
 export function placeOf(message: LogMessage, cursor: LogCursor | undefined): Place | InventoryError {
-  if (cursor?.stream !== message.stream) return streamSuperseded(message.storeId);
-  const problem = problemOfEpoch(message.storeId, message.epoch, cursor.epoch);
+  const { storeId, stream, epoch, sequence } = message;
+  if (cursor === undefined) return streamLost(storeId);
+  const problem =
+    problemOfStream(storeId, stream, cursor.stream) ?? problemOfEpoch(storeId, epoch, cursor.epoch);
   if (problem !== undefined) return problem;
-  if (message.sequence <= cursor.sequence) return 'REPEAT';
+  if (sequence <= cursor.sequence) return 'REPEAT';
   const expected = cursor.sequence + 1n;
-  return message.sequence > expected ? sequenceGap(message.sequence, expected) : 'NEXT';
+  return sequence > expected ? sequenceGap(sequence, expected) : 'NEXT';
+}
+
+/**
+ * Why a stream must do nothing more; undefined where it is the newest of its store. Numbers only grow, unless the database was
+ * restored, or a standby took over that did not have everything: then the hello itself is lost, and has to come again, so
+ * that the store is told what else is.
+ *
+ * @param newest as the database has it; undefined where it does not know the store.
+ */
+export function problemOfStream(
+  storeId: string,
+  stream: bigint,
+  newest: bigint | undefined,
+): InventoryError | undefined {
+  if (newest === stream) return undefined;
+  return newest !== undefined && newest > stream ? streamSuperseded(storeId) : streamLost(storeId);
 }
 
 /** Why a store cannot go on with a log; undefined where it can. A higher epoch than is known: the server was restored. */
@@ -101,6 +119,13 @@ export const streamSuperseded = (storeId: string): InventoryError =>
   new InventoryError(
     'STREAM_SUPERSEDED',
     `A newer stream of store ${storeId} has taken over; a store has one stream at a time`,
+  );
+
+/** The answer to a stream whose beginning the database does not know any more. */
+export const streamLost = (storeId: string): InventoryError =>
+  new InventoryError(
+    'RESYNC',
+    `The database was restored to a time before this stream of store ${storeId}; say hello again, without a cursor`,
   );
 
 /** The answer to a repeat with an operation that was never taken in. */

@@ -1,4 +1,3 @@
-import { streamSuperseded } from '../domain/store-log.js';
 import type { LogCursor, Outcome } from '../domain/types.js';
 import type { Cursor } from '../feed/cursor.js';
 import type { WatchBatch } from '../feed/watch.js';
@@ -103,9 +102,15 @@ export class SyncStream<T> {
     this.#goOn();
   }
 
-  /** A newer stream of the store has taken over. */
-  supersede(): void {
-    void this.#end(streamSuperseded(this.log.storeId));
+  /** Ends once what was taken is settled; the first reason counts. */
+  async end(error?: unknown): Promise<void> {
+    this.stopTaking();
+    // A message that failed is told, whatever else has happened meanwhile.
+    const failure = await this.#acks.then(
+      () => error,
+      (first: unknown) => first,
+    );
+    this.#outbox.end(failure);
   }
 
   /** A sign of life is due, and where to go on, if that has changed. Of several that are not read one is kept. */
@@ -130,14 +135,14 @@ export class SyncStream<T> {
         const message = await source.next();
         // What comes now is not acknowledged: the store sends it again.
         if (this.#closing) return;
-        if (message === undefined) return await this.#end();
+        if (message === undefined) return await this.end();
         this.#take(message);
         // A repeat may turn out to be of another log: nothing behind it must be taken in before that is known.
         if (message.sequence <= this.#taken) await this.#acks;
         else this.#taken = message.sequence;
       }
     } catch (error) {
-      await this.#end(error);
+      await this.end(error);
     }
   }
 
@@ -171,7 +176,7 @@ export class SyncStream<T> {
     this.#acks = this.#acks.then(async () => {
       await this.#acknowledge(message, await outcomes, replayed);
     });
-    this.#acks.catch((error: unknown) => this.#end(error));
+    this.#acks.catch((error: unknown) => this.end(error));
   }
 
   /**
@@ -230,7 +235,7 @@ export class SyncStream<T> {
           this.#mark = batch.mark;
       }
     } catch (error) {
-      await this.#end(error);
+      await this.end(error);
     }
   }
 
@@ -241,16 +246,5 @@ export class SyncStream<T> {
     if (changes.length === 0 && this.#mark !== undefined) return;
     if (cursor !== undefined) this.#toldCursor = cursor;
     await this.#put(message);
-  }
-
-  /** Ends once what was taken is settled; the first reason counts. */
-  async #end(error?: unknown): Promise<void> {
-    this.stopTaking();
-    // A message that failed is told, whatever else has happened meanwhile.
-    const failure = await this.#acks.then(
-      () => error,
-      (first: unknown) => first,
-    );
-    this.#outbox.end(failure);
   }
 }

@@ -1,5 +1,5 @@
 import { InventoryError } from '../domain/errors.js';
-import { streamSuperseded } from '../domain/store-log.js';
+import { problemOfStream, streamLost } from '../domain/store-log.js';
 import type { LogCursor } from '../domain/types.js';
 import type { Watches } from '../feed/watch.js';
 import type { Ledger } from '../ledger/ledger.js';
@@ -45,7 +45,7 @@ interface Served<T> {
 }
 
 /** A stream, whatever it sends. */
-type AnyStream = Pick<SyncStream<unknown>, 'log' | 'beat' | 'supersede' | 'stopTaking'>;
+type AnyStream = Pick<SyncStream<unknown>, 'log' | 'beat' | 'end' | 'stopTaking'>;
 
 /** The stores' streams of this process: one for each store, the newest. */
 export class SyncStreams {
@@ -120,15 +120,21 @@ export class SyncStreams {
     }
   }
 
-  /** @throws InventoryError STREAM_SUPERSEDED where a newer one is here already. */
+  /**
+   * @throws InventoryError RESYNC where one with a higher number is here: either that one is newer, or the database was
+   *   restored and numbers begin again from an earlier one. The next hello is the newest in both cases.
+   */
   #register(stream: AnyStream): void {
     const { storeId, stream: number } = stream.log;
     const other = this.#streams.get(storeId);
-    if (other !== undefined && other.log.stream > number) throw streamSuperseded(storeId);
+    if (other !== undefined && other.log.stream > number) throw streamLost(storeId);
     this.#streams.set(storeId, stream);
-    if (other === undefined) return;
-    this.options.observer.superseded();
-    other.supersede();
+    if (other !== undefined) this.#end(other, problemOf(other, number) ?? streamLost(storeId));
+  }
+
+  #end(stream: AnyStream, problem: InventoryError): void {
+    if (problem.reason === 'STREAM_SUPERSEDED') this.options.observer.superseded();
+    void stream.end(problem);
   }
 
   readonly #acknowledged = ({ operations }: StoreMessage, replayed: boolean): void =>
@@ -138,11 +144,9 @@ export class SyncStreams {
     const streams = [...this.#streams.values()];
     const newest = await this.#newest(streams);
     for (const stream of streams) {
-      if ((newest?.get(stream.log.storeId) ?? stream.log.stream) === stream.log.stream) void stream.beat();
-      else {
-        this.options.observer.superseded();
-        stream.supersede();
-      }
+      const problem = newest && problemOf(stream, newest.get(stream.log.storeId));
+      if (problem === undefined) void stream.beat();
+      else this.#end(stream, problem);
     }
   }
 
@@ -156,6 +160,9 @@ export class SyncStreams {
     ).catch(() => undefined);
   }
 }
+
+const problemOf = ({ log }: AnyStream, newest: bigint | undefined): InventoryError | undefined =>
+  problemOfStream(log.storeId, log.stream, newest);
 
 async function inTime(hello: Promise<Hello>, timeoutMs: number): Promise<Hello> {
   let timer: NodeJS.Timeout | undefined;

@@ -1224,7 +1224,8 @@ export const InventoryService: GenService<{
    * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
    * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
    * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
-   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
+   * not read in time, or the database was restored to a time before the hello: say hello again without one, and List),
+   * OUTCOME_UNKNOWN (say hello again).
    *
    * @generated from rpc inventory.v1.InventoryService.Sync
    */

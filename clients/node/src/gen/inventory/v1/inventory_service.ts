@@ -2680,7 +2680,8 @@ export const InventoryServiceService = {
    * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
    * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
    * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
-   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
+   * not read in time, or the database was restored to a time before the hello: say hello again without one, and List),
+   * OUTCOME_UNKNOWN (say hello again).
    */
   sync: {
     path: "/inventory.v1.InventoryService/Sync" as const,
@@ -2829,7 +2830,8 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
    * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
    * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
-   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
+   * not read in time, or the database was restored to a time before the hello: say hello again without one, and List),
+   * OUTCOME_UNKNOWN (say hello again).
    */
   sync: handleBidiStreamingCall<SyncRequest, SyncResponse>;
   /**
@@ -3029,7 +3031,8 @@ export interface InventoryServiceClient extends Client {
    * stream of this store has said hello, through this process or another; it is noticed at the next message or heartbeat),
    * EPOCH_SUPERSEDED, SEQUENCE_GAP (`expected_sequence` in metadata), LOG_FORKED (a repeated sequence with an event id that is
    * not known, or an epoch that is not known: ask for a new epoch), RESYNC (changes cannot go on from `change_cursor`, or were
-   * not read in time: say hello without one, and List), OUTCOME_UNKNOWN (say hello again).
+   * not read in time, or the database was restored to a time before the hello: say hello again without one, and List),
+   * OUTCOME_UNKNOWN (say hello again).
    */
   sync(): ClientDuplexStream<SyncRequest, SyncResponse>;
   sync(options: Partial<CallOptions>): ClientDuplexStream<SyncRequest, SyncResponse>;
