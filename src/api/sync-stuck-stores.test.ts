@@ -18,6 +18,14 @@ afterAll(async () => {
   await scene?.stop();
 });
 
+/** Keeps all stocks of these stores locked during `act`. */
+const whileLocked = <T>(storeIds: readonly string[], act: () => Promise<T>): Promise<T> =>
+  withConnection(scene.databaseUrl, async (client) => {
+    await client.query('BEGIN');
+    await client.query('SELECT FROM stock WHERE store_id = ANY ($1) FOR NO KEY UPDATE', [storeIds]);
+    return await act();
+  });
+
 test('stores whose stocks somebody keeps locked hold up no other store, and go on once they are free', async () => {
   const stuck = await Promise.all(
     Array.from({ length: STUCK }, async () => {
@@ -27,11 +35,8 @@ test('stores whose stocks somebody keeps locked hold up no other store, and go o
     }),
   );
   const free = await Syncing.open(scene.callers, newStore());
-  await withConnection(scene.databaseUrl, async (client) => {
-    await client.query('BEGIN');
-    await client.query('SELECT FROM stock WHERE store_id = ANY ($1) FOR NO KEY UPDATE', [
-      stuck.map(({ storeId }) => storeId),
-    ]);
+  const stores = stuck.map(({ storeId }) => storeId);
+  await whileLocked(stores, async () => {
     for (const { stream } of stuck)
       for (let sequence = 1; sequence <= MESSAGES; sequence++) stream.message(sequence, [sale(1)]);
     await scene.untilWaiting(1);
@@ -48,4 +53,20 @@ test('stores whose stocks somebody keeps locked hold up no other store, and go o
     expect(await scene.quantityOf(storeId)).toBe(100 - MESSAGES);
   }
   await free.finish();
+});
+
+test('a stream that is not the newest any more is told so, though its message is stuck', async () => {
+  const storeId = newStore();
+  await scene.restock(storeId, 100);
+  const older = await Syncing.open(scene.callers, storeId);
+  await whileLocked([storeId], async () => {
+    older.message(1, [sale(1)]);
+    await scene.untilWaiting(1);
+    const newer = await Syncing.open(scene.callers, storeId, { epoch: 1n });
+    expect(newer.acked).toBe(0n);
+    await older.untilEnd();
+    expect(older.failure).toMatchObject({ reason: 'STREAM_SUPERSEDED' });
+    await newer.finish();
+  });
+  expect(await scene.quantityOf(storeId)).toBe(100);
 });

@@ -137,19 +137,21 @@ export const otherIdOf = (eventId: string): string => uuidV5('sync', eventId);
 
 /**
  * The submissions that can be judged: others hold neither their stocks nor their logs, and with a message of a log none
- * before it is left behind.
+ * before it is left behind. Or they are refused whatever else they are about: of a stream that is not the newest.
  */
 function freeOf(submissions: readonly Submission[], locked: Locked, skipLocked: boolean): Set<Submission> {
   if (!skipLocked) return new Set(submissions);
   const held = keysHeldByOthers(locked);
   const logs = new Set(locked.cursors.map(({ storeId }) => storeId));
+  const streams = new Map(locked.cursors.map(({ storeId, stream }) => [storeId, stream]));
   const free = new Set<Submission>();
   for (const submission of submissions) {
     const { commands, message } = submission;
     const isFree =
       !commands.some((each) => held.has(nameOf(each))) &&
       (message === undefined || logs.has(message.storeId));
-    if (isFree) free.add(submission);
+    const newest = message && streams.get(message.storeId);
+    if (isFree || (newest !== undefined && newest !== message?.stream)) free.add(submission);
     else if (message !== undefined) logs.delete(message.storeId);
   }
   return free;

@@ -1,3 +1,4 @@
+import { InventoryError } from '../domain/errors.js';
 import type { LogCursor, Outcome } from '../domain/types.js';
 import type { Cursor } from '../feed/cursor.js';
 import type { WatchBatch } from '../feed/watch.js';
@@ -198,7 +199,7 @@ export class SyncStream<T> {
     { epoch, sequence, mode, operations }: StoreMessage,
     giveWay: () => void,
   ): Promise<readonly Outcome[]> {
-    if (this.#gone) return Promise.resolve([]);
+    if (this.#gone) return Promise.reject(storeGone());
     const commands = operations.filter(isCommand);
     const { storeId, stream } = this.log;
     const message = { storeId, stream, epoch, sequence, incomplete: commands.length < operations.length };
@@ -248,3 +249,7 @@ export class SyncStream<T> {
     await this.#put(message);
   }
 }
+
+/** Seen by nobody. */
+const storeGone = (): InventoryError =>
+  new InventoryError('DEADLINE_EXCEEDED', 'The store has gone; its message was not looked at');
