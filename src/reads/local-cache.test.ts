@@ -97,6 +97,16 @@ describe('what was read before a restart, or on another timeline,', () => {
     expect(versionOf('A')).toBe(3n);
   });
 
+  test("is nothing after a change that a new primary shows with the old one's beat, before it makes its own", () => {
+    cache.advanced(at(FIRST + 9n, TIMELINE + 1n), [change('A', 4)]);
+    // A replica may have taken in the first beat, and not yet the change.
+    for (const asOf of [NEXT, NEXT + 1n]) {
+      expect(cache.accepts(copy('A', 3n, asOf))).toBe(false);
+      expect(cache.accepts(copy('A', 4n, asOf))).toBe(true);
+    }
+    expect(cache.accepts(copy('A', 3n, NEXT + 2n))).toBe(true);
+  });
+
   test('is nothing after a restart on the same timeline', () => {
     cache.offer(copy('A', 3n, FIRST + 7n));
     cache.restarted(at(FIRST + 20n));

@@ -63,20 +63,20 @@ export class LocalCache implements FeedListener {
 
   advanced(position: Position, changes: readonly StockChange[]): void {
     if (position.cursor.timeline !== this.#timeline) this.restarted(position);
+    const beat = beatOf(position);
     for (const change of changes) {
       const name = nameOf(change);
-      this.slots.changed(name, change.version, position.beat);
+      this.slots.changed(name, change.version, beat);
       this.#change(name, change);
     }
     this.#watermarkMs = position.watermarkMs;
   }
 
-  restarted({ cursor: { timeline }, beat, watermarkMs }: Position): void {
-    const first = firstBeatOf(timeline);
-    this.#timeline = timeline;
+  restarted(position: Position): void {
+    this.#timeline = position.cursor.timeline;
     this.#entries?.clear();
-    this.slots.reset(beat > first ? beat : first);
-    this.#watermarkMs = watermarkMs;
+    this.slots.reset(beatOf(position));
+    this.#watermarkMs = position.watermarkMs;
   }
 
   /** A deposed primary goes on for a while, and makes beats of its own. */
@@ -97,4 +97,10 @@ export class LocalCache implements FeedListener {
     if (entry === undefined || version <= entry.stock.version) return;
     entry.stock = { ...entry.stock, net: netAfter, version, updateTimeUs: recordedTimeUs };
   }
+}
+
+/** A new primary shows the old one's beats until its own first one; what it commits meanwhile may stand behind that. */
+function beatOf({ cursor, beat }: Position): bigint {
+  const first = firstBeatOf(cursor.timeline);
+  return beat > first ? beat : first;
 }
