@@ -110,6 +110,13 @@ describe('what was restored from a backup', () => {
     expect(restored.store.state.stocks).toEqual({ A: 64 });
     expect(await stores.centralOf(storeId)).toEqual({ A: 64 });
     expect(restored.store.state.epoch).toBe(2);
+    // In one sync: nothing is told of stocks before what was sent again is acknowledged.
+    const afterEpoch = restored.kinds.slice(restored.kinds.indexOf('epoch') + 1);
+    const firstTold = afterEpoch.findIndex((kind) => kind === 'snapshot' || kind === 'changes');
+    expect(afterEpoch.slice(0, firstTold).filter((kind) => kind === 'acknowledged').length).toBeGreaterThan(
+      1,
+    );
+    expect(afterEpoch[firstTold]).toBe('snapshot');
     expect(await stores.syncedEvents(storeId)).toEqual({ count: 5, ids: 5 });
   });
 

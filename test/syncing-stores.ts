@@ -97,7 +97,7 @@ export class SyncingStores {
   /** All is acknowledged, and the store has the service's stocks. */
   async untilAgreed({ store }: Running): Promise<void> {
     const agreed = async () => {
-      if (store.state.pending > 0 || store.state.needsSnapshot || store.state.cursor === '') return false;
+      if (store.state.pending > 0 || store.state.cursor === '') return false;
       const central = await this.centralOf(store.storeId);
       return JSON.stringify(sorted(store.state.stocks)) === JSON.stringify(sorted(central));
     };

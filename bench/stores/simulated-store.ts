@@ -55,24 +55,12 @@ export class SimulatedStore implements StoreLog {
 
   /** Syncs until the signal is aborted. */
   async sync(onhand: Onhand, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const round = new AbortController();
-      const either = AbortSignal.any([signal, round.signal]);
-      const sync = { storeId: this.storeId, log: this, changeCursor: this.state.cursor };
-      for await (const update of onhand.sync(sync, { signal: either })) {
-        await this.#take(update);
-        this.#changed.emit('update', update);
-        if (!this.#isSettled()) continue;
-        await this.#write({ kind: 'cursor', cursor: '' });
-        round.abort();
-      }
+    const sync = { storeId: this.storeId, log: this, changeCursor: this.state.cursor };
+    for await (const update of onhand.sync(sync, { signal })) {
+      await this.#take(update);
+      this.#changed.emit('update', update);
     }
     this.connected = false;
-  }
-
-  /** What was sent again is acknowledged: now a snapshot has all of it, once. */
-  #isSettled(): boolean {
-    return this.state.needsSnapshot && this.state.cursor !== '' && this.state.pending === 0;
   }
 
   /** Told of each update, once the store has written it down. */

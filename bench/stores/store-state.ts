@@ -30,8 +30,6 @@ export class StoreState {
   lastSequence = 0;
   /** All operations that there ever were. */
   operations = 0;
-  /** What this epoch sends again may be in its snapshot already: another one is needed after that. */
-  needsSnapshot = false;
   readonly #net = new Map<string, number>();
   readonly #told = new Map<string, Told>();
   #messages: Message[] = [];
@@ -100,14 +98,12 @@ export class StoreState {
         break;
       case 'cursor':
         this.cursor = record.cursor;
-        if (record.cursor === '') this.needsSnapshot = false;
         break;
     }
   }
 
   /** All that is still there is sent again: a service that was restored may have lost what it had acknowledged. */
   #begin(epoch: number): void {
-    this.needsSnapshot = this.operations > 0;
     this.#waiting = [...this.#messages.flatMap(({ operations }) => operations), ...this.#waiting];
     this.#messages = [];
     for (const [product, { version }] of this.#told)

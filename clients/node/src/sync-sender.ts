@@ -12,6 +12,13 @@ export class SyncSender {
   readonly #ended = new AbortController();
   #acknowledged = 0n;
   #goOn: () => void = () => undefined;
+  /** The last message that there was when the log had no more for the first time. */
+  #firstEnd: bigint | undefined;
+  #tellSent: () => void = () => undefined;
+  /** Resolves once all that the log had, until it had no more for the first time, is acknowledged. */
+  readonly allSent = new Promise<void>((resolve) => {
+    this.#tellSent = resolve;
+  });
   /** Why it stopped, where the log itself failed. */
   failure: unknown;
 
@@ -38,6 +45,7 @@ export class SyncSender {
   acknowledged(sequence: bigint): void {
     this.#acknowledged = sequence;
     this.#goOn();
+    this.#checkSent();
   }
 
   end(): void {
@@ -74,9 +82,15 @@ export class SyncSender {
     while (!signal.aborted) {
       const operations = await this.log.message(sequence);
       if (operations !== undefined) return operations;
+      this.#firstEnd ??= sequence - 1n;
+      this.#checkSent();
       await this.log.more(signal);
     }
     return undefined;
+  }
+
+  #checkSent(): void {
+    if (this.#firstEnd !== undefined && this.#acknowledged >= this.#firstEnd) this.#tellSent();
   }
 
   /** @returns whether more may be written at once. */

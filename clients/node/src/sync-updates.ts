@@ -38,8 +38,8 @@ export type SyncUpdate =
   | { readonly kind: 'current'; readonly watermark: Timestamp | undefined }
   /**
    * The log has got a new number, and `begin` was called. Where it is not the first one, the store's log or the service was
-   * restored: what is sent again may be in the stocks already. So begin a sync without a cursor once all of that is
-   * acknowledged: its snapshot has everything once.
+   * restored: what is there is sent again, and counts once. Of stocks nothing is told until all of it is acknowledged: what
+   * is sent again may be in them already. Then comes a snapshot, which has everything.
    */
   | { readonly kind: 'epoch'; readonly epoch: bigint }
   /** The connection broke; it is made again by itself, and goes on after what was acknowledged. */

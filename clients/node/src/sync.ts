@@ -52,6 +52,8 @@ export class Syncing {
   readonly #silenceMs: number;
   #cursor: string;
   #wantsNewEpoch: boolean;
+  /** All that was numbered anew is acknowledged. */
+  #allSentAgain = false;
   /** When newer streams took over of late. */
   #supersededMs: readonly number[] = [];
 
@@ -87,24 +89,33 @@ export class Syncing {
     }
   }
 
-  /** Ends without an error where the next one has to ask for a new epoch. */
+  /** Ends without an error where the next one has to ask for a new epoch, or has to begin with a snapshot. */
   async *#oneStream(): AsyncGenerator<SyncUpdate, void, undefined> {
     const { storeId, log } = this.wanted;
     const stream = this.parts.channels.openStream(InventoryServiceService.sync);
     const sender = new SyncSender(stream, storeId, log);
-    const messages = messagesOf(stream, { signal: this.#signal, silenceMs: this.#silenceMs });
+    const sentAgain = new AbortController();
+    const signal = AbortSignal.any([this.#signal, sentAgain.signal]);
+    const messages = messagesOf(stream, { signal, silenceMs: this.#silenceMs });
     try {
-      // A new epoch begins with a snapshot: it tells apart what the service has already of what is sent again.
       if (this.#wantsNewEpoch) this.#cursor = '';
       sender.hello(this.#wantsNewEpoch ? 0n : log.epoch, this.#cursor);
       const hello = await firstAck(messages);
       if (hello === undefined) return;
       yield* this.#greeted(hello);
       if (this.#wantsNewEpoch) return;
-      if (this.#cursor === '') yield* this.#snapshot(messages, hello.ackedSequence);
       // Of what the store was not told it hears by sending it again.
-      sender.start(lesserOf(hello.ackedSequence, log.firstSequence - 1n));
-      for await (const message of messages) yield* this.#take(message, sender);
+      const sent = lesserOf(hello.ackedSequence, log.firstSequence - 1n);
+      const again = this.#cursor === '' && (await this.#sendsAgain(sent + 1n));
+      if (again) {
+        void sender.allSent.then(() => {
+          this.#allSentAgain = true;
+          sentAgain.abort();
+        });
+      } else if (this.#cursor === '') yield* this.#snapshot(messages, hello.ackedSequence);
+      sender.start(sent);
+      for await (const message of messages)
+        yield* this.#take(again ? { ...message, change: undefined } : message, sender);
     } catch (error) {
       throw sender.failure ?? error;
     } finally {
@@ -114,12 +125,23 @@ export class Syncing {
     }
   }
 
+  /**
+   * Whether what is sent from here on may be in the service already: in an epoch that is not the first one. Then nobody can
+   * tell which operations a stock includes, until all of it is acknowledged: the next stream begins with a snapshot.
+   */
+  async #sendsAgain(sequence: bigint): Promise<boolean> {
+    const { log } = this.wanted;
+    if (log.epoch <= 1n || this.#allSentAgain) return false;
+    return (await log.message(sequence)) !== undefined;
+  }
+
   /** What the answer to the hello says about the log. */
   async *#greeted({ epoch, ackedSequence }: SyncAck): AsyncGenerator<SyncUpdate, void, undefined> {
     const { log } = this.wanted;
     if (this.#wantsNewEpoch) {
       await log.begin(epoch);
       this.#wantsNewEpoch = false;
+      this.#allSentAgain = false;
       yield { kind: 'epoch', epoch };
     }
     // The service has more than the store gave out: the store was restored. It has less than the store may have forgotten:
