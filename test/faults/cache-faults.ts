@@ -20,7 +20,7 @@ const FLUSHES = 30;
 const FLUSH_EVERY_MS = 300;
 /** Of the readings, so many while Redis has no room. */
 const CROWDED_READINGS = 60_000;
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 const LATE_MS = 250;
 const LATE_FOR_MS = 10_000;
 const OLD_MS = 2_000;

@@ -22,7 +22,7 @@ import {
   stoppingBeforeFills,
 } from './stopped-processes.js';
 
-const RUN_TIMEOUT_MS = 300_000;
+const RUN_TIMEOUT_MS = 900_000;
 
 const stage = new Stage();
 

@@ -12,7 +12,7 @@ import {
 import { Stage } from './stage.js';
 import { expectTrueAges, type RunOptions } from './staleness-scene.js';
 
-const RUN_TIMEOUT_MS = 300_000;
+const RUN_TIMEOUT_MS = 900_000;
 
 const stage = new Stage();
 
