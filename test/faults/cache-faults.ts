@@ -51,22 +51,21 @@ export async function killStandbys({ servers }: Scene): Promise<void> {
 
 /** A transaction that took its number before all that comes meanwhile, and commits after it. */
 export async function holdTransaction({ servers, client }: Scene): Promise<void> {
-  const before = client.totals.writes;
   await withConnection(servers.url('a'), async (session) => {
     await session.query('BEGIN');
     await insertStocks(session, ['held'], ['open'], 10);
-    await pause(HELD_MS);
+    await Promise.all([pause(HELD_MS), client.untilMoreWrites(100, PATIENCE_MS)]);
     await session.query('COMMIT');
   });
-  expect(client.totals.writes - before).toBeGreaterThan(100);
 }
 
 export async function loseThePrimary({ servers, client }: Scene): Promise<void> {
   await servers.cutPower('a');
   await servers.promote();
-  const before = client.totals.writes;
-  await client.untilMoreReadings(30_000, 60_000);
-  expect(client.totals.writes - before).toBeGreaterThan(100);
+  await Promise.all([
+    client.untilMoreReadings(30_000, PATIENCE_MS),
+    client.untilMoreWrites(100, PATIENCE_MS),
+  ]);
 }
 
 /** It comes back empty: nothing was ever saved. */
@@ -91,7 +90,7 @@ export async function stopRedis({ redis }: Scene): Promise<void> {
 export async function restoreOldDump({ redis, client }: Scene): Promise<void> {
   await redis.run('SAVE');
   const before = client.totals.writes;
-  await pause(DUMP_AGE_MS);
+  await Promise.all([pause(DUMP_AGE_MS), client.untilMoreWrites(1_000, PATIENCE_MS)]);
   await redis.kill9();
   const ageMs = redis.dumpAgeMs;
   await redis.startAgain();
@@ -99,7 +98,6 @@ export async function restoreOldDump({ redis, client }: Scene): Promise<void> {
   const writes = client.totals.writes - before;
   note(`${loaded} keys from a dump ${Math.round(ageMs / 1_000)} s old; ${writes} writes meanwhile`);
   expect(ageMs).toBeGreaterThanOrEqual(DUMP_AGE_MS);
-  expect(writes).toBeGreaterThan(1_000);
   expect(loaded).toBeGreaterThan(1_000);
 }
 
@@ -160,10 +158,8 @@ export async function lateStandbysAndFlushes(scene: Scene): Promise<void> {
 
 /** The process that starts finds nothing but what is old in Redis: the others are stopped, and put nothing new there. */
 export async function startBesideOldDump({ redis, services, client, startAgain }: Scene): Promise<void> {
-  const before = client.totals.writes;
   await redis.run('SAVE');
-  await pause(OLD_MS);
-  expect(client.totals.writes - before).toBeGreaterThan(100);
+  await Promise.all([pause(OLD_MS), client.untilMoreWrites(100, PATIENCE_MS)]);
   const others = services.slice(1);
   for (const { pid } of others) process.kill(pid, 'SIGSTOP');
   await redis.kill9();

@@ -27,17 +27,19 @@ export class StalenessProcess {
     return this.#totals;
   }
 
-  /** Waits until there are so many readings in all. @throws Error with the totals where that takes too long. */
+  /** Waits until there are so many readings in all. @throws Error INVALID with the totals where that takes too long. */
   async untilReadings(readings: number, timeoutMs: number): Promise<void> {
-    const come = () => (this.#totals.readings >= readings || this.#hasEnded() ? true : undefined);
-    await poll(come, timeoutMs);
-    if (this.#totals.readings < readings)
-      throw new Error(`The reads did not come so far: ${JSON.stringify(this.#totals)}`);
+    await this.#until('readings', readings, timeoutMs);
   }
 
-  /** Waits until there are so many more readings than now. */
+  /** Waits until there are so many more readings than now. @throws Error as `untilReadings`. */
   async untilMoreReadings(readings: number, timeoutMs: number): Promise<void> {
-    await this.untilReadings(this.#totals.readings + readings, timeoutMs);
+    await this.#until('readings', this.#totals.readings + readings, timeoutMs);
+  }
+
+  /** Waits until so many more writes are acknowledged than now. @throws Error as `untilReadings`. */
+  async untilMoreWrites(writes: number, timeoutMs: number): Promise<void> {
+    await this.#until('writes', this.#totals.writes + writes, timeoutMs);
   }
 
   /** Ends it, waits for the last answers, and gives what it found. */
@@ -52,6 +54,14 @@ export class StalenessProcess {
   async remove(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#ended;
+  }
+
+  async #until(what: 'readings' | 'writes', count: number, timeoutMs: number): Promise<void> {
+    await poll(() => (this.#totals[what] >= count || this.#hasEnded() ? true : undefined), timeoutMs);
+    if (this.#totals[what] >= count) return;
+    throw new Error(
+      `INVALID: fewer than ${count} ${what} within ${timeoutMs} ms: ${JSON.stringify(this.#totals)}`,
+    );
   }
 
   #hasEnded(): boolean {
