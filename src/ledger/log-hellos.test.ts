@@ -7,6 +7,8 @@ import { LEDGER_SESSION_SETTINGS } from './ledger.js';
 import { LogHellos } from './log-hellos.js';
 
 const PATIENCE_MS = 10_000;
+/** One after the other: so many that those who are stuck would have given up, if each had to wait for them. */
+const FREE_HELLOS = 10;
 
 let database: TestDatabase;
 let pool: Pool;
@@ -104,4 +106,23 @@ test('a hello whose caller goes while it waits for its turn, or for a connection
   leaving.abort();
   expect(await orphan).toBeUndefined();
   expect(await streamOf('late')).toBe(1);
+});
+
+test('hellos of logs that somebody keeps locked do not hold up others', async () => {
+  const stuck = Array.from({ length: 9 }, (_, nth) => `stuck-${nth}`);
+  await newLogs('free', ...stuck);
+  const given: string[] = [];
+  const hello = (storeId: string) =>
+    hellos.open(storeId, 1n, staying()).then(
+      () => given.push(storeId),
+      () => given.push(`${storeId} gave up`),
+    );
+  await whileLocked(stuck, async (letGo) => {
+    const before = stuck.map(hello);
+    for (let nth = 0; nth < FREE_HELLOS; nth++) await hello('free');
+    expect(given).toEqual(Array(FREE_HELLOS).fill('free'));
+    await letGo();
+    await Promise.all(before);
+  });
+  expect(given.slice(FREE_HELLOS).sort()).toEqual(stuck);
 });

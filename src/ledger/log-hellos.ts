@@ -10,12 +10,15 @@ import { noticingWarnings } from '../postgres/warnings.js';
 
 /** After a restart all stores come back at once; their hellos must not take the connections of all else. */
 const AT_ONCE = 3;
+/** Nor must those that others hold up (a lock, a slow server) keep the turns from those that are free. */
+const AGAIN_AT_ONCE = 2;
 const TRIES = 5;
 const FIRST_PAUSE_MS = 100;
 
 /** The hellos of stores: each gives its stream a number that no older stream has, in a transaction of its own. */
 export class LogHellos {
-  readonly #inTurn = pLimit(AT_ONCE);
+  readonly #firstTries = pLimit(AT_ONCE);
+  readonly #laterTries = pLimit(AGAIN_AT_ONCE);
 
   /** @param writes where the primary is written now; undefined while there is none. */
   constructor(private readonly writes: () => Pool | undefined) {}
@@ -29,14 +32,11 @@ export class LogHellos {
    * @returns undefined where the caller has gone.
    * @throws InventoryError EPOCH_SUPERSEDED, LOG_FORKED, DATABASE_UNAVAILABLE.
    */
-  open(storeId: string, epoch: bigint, signal: AbortSignal): Promise<LogCursor | undefined> {
-    return this.#inTurn(() => this.#tryToOpen(storeId, epoch, signal));
-  }
-
-  async #tryToOpen(storeId: string, epoch: bigint, signal: AbortSignal): Promise<LogCursor | undefined> {
+  async open(storeId: string, epoch: bigint, signal: AbortSignal): Promise<LogCursor | undefined> {
     for (let tries = 1, pauseMs = FIRST_PAUSE_MS; !signal.aborted; tries++, pauseMs *= 2) {
+      const inTurn = tries === 1 ? this.#firstTries : this.#laterTries;
       try {
-        return await this.#openNow(storeId, epoch, signal);
+        return await inTurn(() => this.#openNow(storeId, epoch, signal));
       } catch (error) {
         if (error instanceof InventoryError || classifyFailure(error) === 'OTHER') throw error;
         if (tries === TRIES) throw unavailable(error);
