@@ -22,7 +22,10 @@ const STOCKS: StockSet = { storePrefix: 'store', stores: 10, products: 200 };
 const NAMES = new StockNames(STOCKS);
 const READERS = 64;
 const CAP = 8;
-const LOCKED_MS = 300;
+const LOCKED_MS = 200;
+const SAMPLED_EVERY_MS = 10;
+/** Longer, and what waits for its turn is refused, as it has to be after half a second. */
+const LOCKED_AT_MOST_MS = 350;
 /** It is back where p99 of a second from then on is no more than so much of what it was. */
 const BACK_SHARE = 1.5;
 const LATER_MS = [500, 1_000, 2_000, 3_000, 4_000, 5_000];
@@ -118,17 +121,35 @@ class Load {
   }
 }
 
-/** Loses all of Redis while nobody may read the table. @returns how many reads waited in PostgreSQL at most. */
-async function loseRedisWhileLocked(databaseUrl: string, flushAll: () => Promise<unknown>): Promise<number> {
+function countOf(failures: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const failure of failures) counts[failure] = (counts[failure] ?? 0) + 1;
+  return counts;
+}
+
+/** What was seen while nobody could read the table. */
+interface Locked {
+  /** How many reads waited in PostgreSQL at most. */
+  readonly waiting: number;
+  readonly lockedMs: number;
+}
+
+/** Loses all of Redis while nobody may read the table. */
+async function loseRedisWhileLocked(databaseUrl: string, flushAll: () => Promise<unknown>): Promise<Locked> {
   return await withConnection(databaseUrl, async (session) => {
     await session.query('BEGIN; LOCK TABLE stock IN ACCESS EXCLUSIVE MODE');
+    const sinceMs = monotonicMs();
     await flushAll();
-    await pause(LOCKED_MS);
-    const { rows } = await session.query(
-      `SELECT count(*)::integer AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%LEFT JOIN stock s%'`,
-    );
+    let waiting = 0;
+    while (monotonicMs() < sinceMs + LOCKED_MS) {
+      const { rows } = await session.query(
+        `SELECT count(*)::integer AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%LEFT JOIN stock s%'`,
+      );
+      waiting = Math.max(waiting, rows[0].waiting);
+      await pause(SAMPLED_EVERY_MS);
+    }
     await session.query('COMMIT');
-    return rows[0].waiting;
+    return { waiting, lockedMs: monotonicMs() - sinceMs };
   });
 }
 
@@ -154,22 +175,23 @@ describeNeeding(REDIS, 'when Redis loses everything under load', () => {
       const calmMs = monotonicMs();
       await pause(WINDOW_MS);
       const lostMs = monotonicMs();
-      const waiting = await loseRedisWhileLocked(databaseUrl, () => redis.run('FLUSHALL'));
+      const { waiting, lockedMs } = await loseRedisWhileLocked(databaseUrl, () => redis.run('FLUSHALL'));
       await pause(Math.max(...LATER_MS) + WINDOW_MS);
       await load.stop();
 
       const before = load.p99Ms(calmMs);
       const backMs = LATER_MS.find((laterMs) => load.p99Ms(lostMs + laterMs) <= BACK_SHARE * before);
       const fromDatabase = load.since(lostMs, 'PRIMARY');
-      const text = `p99 ${before.toFixed(0)} ms before, ${load.p99Ms(lostMs).toFixed(0)} ms then, back after ${backMs} ms; ${fromDatabase} reads from the database, ${waiting} of them at once`;
+      const text = `p99 ${before.toFixed(0)} ms before, ${load.p99Ms(lostMs).toFixed(0)} ms then, back after ${backMs} ms; ${fromDatabase} reads from the database, ${waiting} of them at once; locked for ${lockedMs.toFixed(0)} ms`;
       note(text);
-      expect(load.failures).toEqual([]);
+      const lockedBriefly = lockedMs <= LOCKED_AT_MOST_MS;
+      if (lockedBriefly) expect(countOf(load.failures)).toEqual({});
       expect(fromDatabase).toBeGreaterThan(NAMES.count / 2);
       // So many want to read that the bound is reached; and it is not passed.
       expect(waiting).toBe(CAP);
       await stage.expectServicesAlive();
       await stage.clear();
-      return [{ what: text, kept: backMs !== undefined }];
+      return [{ what: text, kept: lockedBriefly && backMs !== undefined }];
     });
   }, 300_000);
 });
