@@ -168,7 +168,7 @@ function commandLine(): Command {
   program
     .command('reads')
     .description(
-      'Reads by source through the caches, under 90 % reads and 10 % sales, and from memory beside servers that do nothing; about 2 minutes',
+      'Reads by source through the caches, under 90 % reads and 10 % sales, and from memory beside servers that do nothing; about 3 minutes',
     )
     .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 4)
     .option('--rounds <n>', 'runs of each side, in turn', wholeNumber(1, 100), 5)

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from '@onhand/client';
 import { findProgram, REDIS } from '../src/dev/optional-programs.js';
 import { startRedis } from '../src/dev/redis-server.js';
 import { projectRoot } from '../src/project-root.js';
@@ -12,6 +13,7 @@ import type { Database } from './environment.js';
 import { type ComparisonResult, compareFromMemory } from './memory-comparison.js';
 import type { ReadLoadPlan, ReadLoadResult } from './read-load.js';
 import { quantile } from './statistics.js';
+import { allStocks } from './stocks.js';
 
 export interface ReadsOptions {
   /** Of each measured run. */
@@ -45,6 +47,7 @@ const ENTRIES = 5_000;
 const SERVICES = 2;
 const IN_FLIGHT = 24;
 const READ_SHARE = 0.9;
+const BATCH_KEYS = 500;
 
 /** @throws Error where a call failed. */
 export async function benchReads(
@@ -81,17 +84,33 @@ async function benchMixed(
       loads.push(fork(join(projectRoot(), 'dist/bench/read-load.js')));
     }
     const runs: MixedRun[] = [];
-    for (let round = 1; round <= rounds; round++) {
-      const name = round === 1 ? 'from cold' : `warm, ${round - 1}`;
+    const run = async (name: string) => {
       runs.push(await runMixed(name, services, loads, seconds));
       progress(`${name}: ${Math.round(runs.at(-1)!.readsPerSecond)} reads /s`);
-    }
+    };
+    for (let round = 0; round < rounds; round++)
+      await run(round === 0 ? 'from cold' : `after ${round * seconds} s`);
+    progress(`reading each stock once`);
+    await readEachStock(services[0]!);
+    for (let round = 1; round <= rounds; round++) await run(`each read once, ${round}`);
     return { redis: redis !== undefined, entries: ENTRIES, runs };
   } finally {
     for (const load of loads) load.kill('SIGKILL');
     for (const service of services) await service.stop();
     await redis?.stop();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What a service would have read within the five minutes that Redis keeps a stock for. */
+async function readEachStock({ grpcAddress }: ServiceProcess): Promise<void> {
+  const onhand = connect(grpcAddress, { throttle: false });
+  try {
+    const keys = [...allStocks()];
+    for (let first = 0; first < keys.length; first += BATCH_KEYS)
+      await onhand.batchGet({ keys: keys.slice(first, first + BATCH_KEYS) });
+  } finally {
+    onhand.close();
   }
 }
 
