@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
-import { type Onhand, OnhandError } from '@onhand/client';
+import { BatchMode, type Change, type Onhand, OnhandError, OperationType } from '@onhand/client';
 import type { SeededRandom } from '../../test/feed/seeded-random.js';
 import { readDeeds } from './store-deeds.js';
 
@@ -14,9 +14,10 @@ export interface OnlineCounts {
   readonly unanswered: number;
 }
 
+const COUNT_SHARE = 0.25;
 const REFUSALS: readonly OnhandError['reason'][] = ['INSUFFICIENT_STOCK', 'STOCK_NOT_FOUND', 'STOCK_LIMIT'];
 
-/** What others do in the stores meanwhile: deliveries and sales that go straight to the service. */
+/** What others do in the stores meanwhile: deliveries, sales and counts that go straight to the service. */
 export class OnlineSales {
   readonly #counts = { done: 0, refused: 0, unanswered: 0 };
   #running = true;
@@ -55,10 +56,17 @@ export class OnlineSales {
     }
   }
 
+  /** What the store sold before and sends later is absorbed by it. */
+  async #count({ storeId, productId, quantity }: Change): Promise<void> {
+    const operations = [{ productId, quantity, type: OperationType.COUNT }];
+    await this.onhand.apply({ storeId, mode: BatchMode.ATOMIC, operations });
+  }
+
   async #move(storeId: string, productId: string): Promise<void> {
     const change = { storeId, productId, quantity: 1 + this.random.below(9) };
     try {
-      if (this.random.chance(0.5)) await this.onhand.restock(change);
+      if (this.random.chance(COUNT_SHARE)) await this.#count(change);
+      else if (this.random.chance(0.5)) await this.onhand.restock(change);
       else await this.onhand.sell(change);
       this.#counts.done++;
     } catch (error) {

@@ -109,6 +109,17 @@ async function expectEachOnce({ databaseUrl, fleet, folder }: Scene): Promise<nu
   return count;
 }
 
+/** Operations of stores that were counts, and that changed nothing since a count had seen them. */
+async function countsAmong(databaseUrl: string): Promise<{ absorbed: number; counts: number }> {
+  const { rows } = await withConnection(databaseUrl, (client) =>
+    client.query<{ absorbed: number; counts: number }>(
+      `SELECT count(*) FILTER (WHERE effect = 'ABSORBED')::int AS absorbed, count(*) FILTER (WHERE type = 'COUNT')::int AS counts
+       FROM event_log WHERE origin = 'SYNC'`,
+    ),
+  );
+  return rows[0]!;
+}
+
 test('20 stores with the real sales, lines cut at random, service and stores killed: each operation once, all agree', async () => {
   const scene = await setUp();
   const { fleet, onhand, databaseUrl } = scene;
@@ -138,12 +149,16 @@ test('20 stores with the real sales, lines cut at random, service and stores kil
   const tookMs = performance.now() - settledMs;
   const operations = await expectEachOnce(scene);
   expect(fleet.failures).toEqual([]);
+  const { absorbed, counts } = await countsAmong(databaseUrl);
+  expect(`INVALID without counts and sales that they absorb: ${Math.min(absorbed, counts) > 0}`).toMatch(
+    /true$/,
+  );
   const stocks = await auditStocks(databaseUrl);
   expect(stocks.filter(({ net, deltas, version, changes }) => net !== deltas || version !== changes)).toEqual(
     [],
   );
   note(
     `${operations} operations of ${STORES} stores, online ${JSON.stringify(online.counts)}; ${Math.min(...cuts)} to ${Math.max(...cuts)} cuts a line; ` +
-      `${stocks.length} stocks agree ${Math.round(tookMs / 1_000)} s after the last cut`,
+      `${counts} counts, ${absorbed} operations absorbed; ${stocks.length} stocks agree ${Math.round(tookMs / 1_000)} s after the last cut`,
   );
 }, 600_000);
