@@ -32,10 +32,10 @@ export async function planPoll(databaseUrl: string): Promise<PlannedPoll> {
     await pool.query(`PREPARE poll (xid8, xid8[], bigint) AS ${POLL.text}`);
     // Writers that were started with it need a moment to get going.
     await delay(300);
-    const { last, header } = await startFeed(pool);
+    const { header } = await startFeed(pool);
     await delay(100);
     const { rows } = await pool.query<{ 'QUERY PLAN': string }>(
-      `EXPLAIN (ANALYZE, BUFFERS) EXECUTE poll ('${last}', '{${header.running.join(',')}}', 100001)`,
+      `EXPLAIN (ANALYZE, BUFFERS) EXECUTE poll ('${header.highest}', '{${header.running.join(',')}}', 100001)`,
     );
     const lines = rows.map((row) => row['QUERY PLAN']);
     return { scans: scansOf(lines), lines };

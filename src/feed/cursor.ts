@@ -1,9 +1,9 @@
-import type { FeedHeader, FeedRead, FeedStart, Seen } from '../postgres/feed-statements.js';
+import type { FeedHeader, FeedStart, Seen } from '../postgres/feed-statements.js';
 
 /**
  * Where a follower of the event log stands: everything that one snapshot of the primary shows has been seen.
  *
- * It is told by `last`, the highest transaction with an event that was seen, and by the transactions up to it that the
+ * It is told by `last`, the highest transaction with an event that the snapshot shows, and by the transactions up to it that the
  * snapshot shows as running. What a later snapshot shows and this one does not is of a transaction above `last`, or of one
  * of those running; what this one shows is of neither. So the next read takes `xid > last OR xid = ANY (running)`, and
  * gets each event exactly once, however long a transaction stays open and in whatever order they commit.
@@ -21,8 +21,8 @@ export interface Cursor extends Seen {
 }
 
 /** Nothing of what the log holds now, and everything after. Undefined where the server is no primary. */
-export function startingAt({ header, database, last }: FeedStart): Cursor | undefined {
-  const { timeline, synchronous } = header;
+export function startingAt({ header, database }: FeedStart): Cursor | undefined {
+  const { timeline, synchronous, highest: last } = header;
   if (timeline === undefined) return undefined;
   return { database, timeline, synchronous, last, running: runningUpTo(last, header) };
 }
@@ -41,10 +41,12 @@ export function breakAt(cursor: Cursor, { timeline, lastIsThere }: FeedHeader): 
   return undefined;
 }
 
-/** Where a follower stands after a read that goes on at its cursor. */
-export function after(cursor: Cursor, { header, highest }: Pick<FeedRead, 'header' | 'highest'>): Cursor {
-  const { timeline = cursor.timeline, synchronous } = header;
-  const last = highest !== undefined && highest > cursor.last ? highest : cursor.last;
+/**
+ * Where a follower stands after a read that goes on at its cursor. Refusals are no changes, and move it all the same: else each
+ * read would look at all of them again since the last change.
+ */
+export function after(cursor: Cursor, header: FeedHeader): Cursor {
+  const { timeline = cursor.timeline, synchronous, highest: last } = header;
   return { database: cursor.database, timeline, synchronous, last, running: runningUpTo(last, header) };
 }
 

@@ -172,7 +172,7 @@ export class Tail {
   }
 
   #advance(cursor: Cursor, read: FeedRead): void {
-    const position = this.#stepTo(after(cursor, read), read.header);
+    const position = this.#stepTo(after(cursor, read.header), read.header);
     const changes = [...read.changes].sort(byStockAndVersion);
     for (const listener of this.#listeners) listener.advanced(position, changes);
     this.#stepped(position, read.header);

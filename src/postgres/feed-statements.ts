@@ -34,6 +34,8 @@ export interface FeedHeader {
   readonly synchronous: boolean;
   /** Transactions without an outcome yet, in this snapshot. */
   readonly running: readonly bigint[];
+  /** The highest transaction with an event that is there, a refusal or a change; 0 where there is none. */
+  readonly highest: bigint;
   /** An event of the transaction `last` is there, or none was asked for: the log is the one that was seen. */
   readonly lastIsThere: boolean;
 }
@@ -42,33 +44,30 @@ export interface FeedHeader {
 export interface FeedRead {
   readonly header: FeedHeader;
   readonly changes: readonly StockChange[];
-  /** The highest transaction of these; undefined where there are none. */
-  readonly highest: bigint | undefined;
 }
 
 /** Which database it is, and where its log stands. */
 export interface FeedStart {
   readonly header: FeedHeader;
   readonly database: string;
-  readonly last: bigint;
 }
 
 const header = (last: string) => `
   SELECT pg_current_snapshot()::text AS snapshot, n AS beat, time AS beat_time, clock_timestamp() AS now, ${TIMELINE},
     current_setting('synchronous_standby_names') <> '' AS synchronous,
+    coalesce((SELECT xid FROM event_log ORDER BY xid DESC LIMIT 1), '0') AS highest,
     ${last} = '0' OR EXISTS (SELECT FROM event_log WHERE xid = ${last}) AS last_is_there
   FROM heartbeat`;
 
 /** What changes a stock, and nothing else. */
 export const CHANGED = `effect IN ('APPLIED', 'OVERSOLD')`;
 export const CHANGE_COLUMNS = `store_id, product_id, event_id, type, effect, requested_delta, applied_delta, net_after, version,
-  occurred_time, recorded_time, actor, origin, sync_epoch, sync_sequence, xid`;
+  occurred_time, recorded_time, actor, origin, sync_epoch, sync_sequence`;
 
 const START = {
   name: 'start_feed',
   text: `SELECT h.*, (SELECT system_identifier FROM pg_control_system()) AS system,
-      (SELECT oid FROM pg_database WHERE datname = current_database()) AS database,
-      coalesce((SELECT xid FROM event_log ORDER BY xid DESC LIMIT 1), '0') AS last
+      (SELECT oid FROM pg_database WHERE datname = current_database()) AS database
     FROM (${header("'0'::xid8")}) h`,
 };
 
@@ -94,11 +93,7 @@ export async function startFeed(pool: Pool): Promise<FeedStart> {
   const { rows } = await pool.query(START);
   const row = rows[0];
   if (row === undefined) throw new Error('the heartbeat row is missing: run the migrations');
-  return {
-    header: toHeader(row, sentMs),
-    database: `${row.system}-${row.database}`,
-    last: BigInt(row.last),
-  };
+  return { header: toHeader(row, sentMs), database: `${row.system}-${row.database}` };
 }
 
 /** At most `limit` changes that were committed since, in no order. @throws what the connection or the server says. */
@@ -108,7 +103,7 @@ export async function pollFeed(pool: Pool, { last, running }: Seen, limit: numbe
   const first = rows.findIndex((row) => row.snapshot !== null);
   if (first < 0) throw new Error('the heartbeat row is missing: run the migrations');
   const [headerRow] = rows.splice(first, 1);
-  return { header: toHeader(headerRow, sentMs), changes: rows.map(toChange), highest: highestOf(rows) };
+  return { header: toHeader(headerRow, sentMs), changes: rows.map(toChange) };
 }
 
 interface HeaderColumns {
@@ -118,6 +113,7 @@ interface HeaderColumns {
   now: number;
   timeline: string | null;
   synchronous: boolean;
+  highest: string;
   last_is_there: boolean;
 }
 
@@ -137,7 +133,6 @@ export interface ChangeColumns {
   origin: StockChange['origin'];
   sync_epoch: bigint | null;
   sync_sequence: bigint | null;
-  xid: string;
 }
 
 const toHeader = (row: HeaderColumns, sentMs: number): FeedHeader => ({
@@ -148,6 +143,7 @@ const toHeader = (row: HeaderColumns, sentMs: number): FeedHeader => ({
   timeline: toTimeline(row.timeline),
   synchronous: row.synchronous,
   running: runningIn(row.snapshot),
+  highest: BigInt(row.highest),
   lastIsThere: row.last_is_there,
 });
 
@@ -174,16 +170,3 @@ export const toChange = (row: ChangeColumns): StockChange => ({
   syncEpoch: row.sync_epoch ?? 0n,
   syncSequence: row.sync_sequence ?? 0n,
 });
-
-/** Neighbours are of one transaction as a rule. */
-function highestOf(rows: readonly ChangeColumns[]): bigint | undefined {
-  let highest: bigint | undefined;
-  let previous = '';
-  for (const { xid } of rows) {
-    if (xid === previous) continue;
-    previous = xid;
-    const number = BigInt(xid);
-    if (highest === undefined || number > highest) highest = number;
-  }
-  return highest;
-}
