@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { withConnection } from '../dev/postgres-session.js';
 import type { ReadPath } from './read-path.js';
 import { byDefault, StartedReads, until } from './started-reads.js';
 
 const KEY = { storeId: 'STORE_SEARCH', productId: 'P' };
+/** After so long the primary gives up to wait for the lock of a table. */
+const LOCK_TIMEOUT_MS = 500;
 const inHaste = () => ({ strong: false, deadlineMs: performance.now() + 80 });
 
 let started: StartedReads;
@@ -34,26 +36,34 @@ async function sessions(): Promise<number[]> {
   return rows.map(({ pid }) => pid);
 }
 
-describe('a primary that takes longer than a caller has', () => {
-  /** Runs `work` while reads of stocks wait at the primary. */
-  const whilePrimaryWaits = (work: () => Promise<void>) =>
-    withConnection(started.database.url, async (client) => {
-      await client.query('BEGIN');
-      await client.query('LOCK TABLE stock');
-      await work();
-      await client.query('ROLLBACK');
-    });
+/** Runs `work` while reads of stocks wait at the primary. */
+const whilePrimaryWaits = (work: () => Promise<void>) =>
+  withConnection(started.database.url, async (client) => {
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE stock');
+    await work();
+    await client.query('ROLLBACK');
+  });
 
-  test('goes on to answer those who have more time, over the same connection', async () => {
-    await whileReplicaIsBehind(async () => {
-      const before = await sessions();
-      await whilePrimaryWaits(async () => {
-        expect(await reads.get(KEY, 0n, inHaste())).toMatchObject({ source: 'REPLICA' });
-      });
-      expect(await reads.get(KEY, 0n, byDefault())).toMatchObject({ source: 'PRIMARY' });
-      expect(before).not.toEqual([]);
-      expect(await sessions()).toEqual(expect.arrayContaining(before));
+test('a primary that takes longer than a caller has answers those who have more time, over the same connection', async () => {
+  await whileReplicaIsBehind(async () => {
+    const before = await sessions();
+    await whilePrimaryWaits(async () => {
+      expect(await reads.get(KEY, 0n, inHaste())).toMatchObject({ source: 'REPLICA' });
     });
+    expect(await reads.get(KEY, 0n, byDefault())).toMatchObject({ source: 'PRIMARY' });
+    expect(before).not.toEqual([]);
+    expect(await sessions()).toEqual(expect.arrayContaining(before));
+  });
+});
+
+test('the age of an answer that was kept while another server was waited for is that of its end', async () => {
+  const keys = [KEY, { ...KEY, productId: 'NOBODY_HAS_THIS' }];
+  await started.untilReplicaAnswers(KEY);
+  await whilePrimaryWaits(async () => {
+    const { source, maxAgeMs } = await reads.database.batchGet(keys, byDefault());
+    expect(source).toBe('REPLICA');
+    expect(maxAgeMs).toBeGreaterThanOrEqual(LOCK_TIMEOUT_MS);
   });
 });
 

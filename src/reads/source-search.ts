@@ -3,7 +3,7 @@ import type { Node } from '../postgres/node.js';
 import { GateFull } from '../postgres/read-gate.js';
 import type { ReadFrom, Snapshot } from '../postgres/snapshot.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
-import { type Freshness, freshnessOf, type ReadObserver } from './freshness.js';
+import { type Freshness, freshnessOf, type ReadObserver, type Source } from './freshness.js';
 import { Late, within } from './in-time.js';
 
 export type Read<S extends Snapshot> = (from: ReadFrom) => Promise<S>;
@@ -80,9 +80,9 @@ export class SourceSearch<S extends Snapshot> {
       const answer = await this.#ask(node);
       if (answer !== undefined) this.#keep(answer);
     }
-    if (primary === undefined || isLast || !this.#isWorthAsking(primary)) return this.#fallback;
+    if (primary === undefined || isLast || !this.#isWorthAsking(primary)) return this.#kept;
     const patienceMs = this.#fallback === undefined ? Number.POSITIVE_INFINITY : SERVER_TIMEOUT_MS;
-    return (await this.#askPrimary(primary, patienceMs)) ?? this.#fallback;
+    return (await this.#askPrimary(primary, patienceMs)) ?? this.#kept;
   }
 
   /** The primary, where its own snapshot shows that it is one: it takes commits, and did so within the last 2 s. */
@@ -98,8 +98,9 @@ export class SourceSearch<S extends Snapshot> {
 
   /** Where there is nothing else; or nothing but a stale answer, and it answers looks, though it failed some other read. */
   #isWorthAsking(primary: Node): boolean {
-    if (this.#fallback === undefined) return true;
-    return this.#fallback.stale && primary.answeredWithin(SILENT_AFTER_MS) && !this.#failed.has(primary);
+    const kept = this.#kept;
+    if (kept === undefined) return true;
+    return kept.stale && primary.answeredWithin(SILENT_AFTER_MS) && !this.#failed.has(primary);
   }
 
   /** `far` begins with those that answer, of them the one that has come furthest. */
@@ -132,6 +133,12 @@ export class SourceSearch<S extends Snapshot> {
     return false;
   }
 
+  /** The fallback, as old as it is now: others may have been waited for since it was read. */
+  get #kept(): (S & Freshness) | undefined {
+    const fallback = this.#fallback;
+    return fallback && { ...fallback, ...this.#freshness(fallback.source, fallback) };
+  }
+
   #keep(answer: S & Freshness): void {
     if (this.needs.acceptable(answer) && answer.beat > (this.#fallback?.beat ?? -1n)) this.#fallback = answer;
   }
@@ -146,7 +153,8 @@ export class SourceSearch<S extends Snapshot> {
         this.#readAt(node, Math.max(timeoutMs, SERVER_TIMEOUT_MS)),
       );
       const snapshot = await within(timeoutMs, reading);
-      return { ...snapshot, ...this.#freshness(node, snapshot) };
+      const source = node === this.cluster.primary ? 'PRIMARY' : 'REPLICA';
+      return { ...snapshot, ...this.#freshness(source, snapshot) };
     } catch (error) {
       const cause = error instanceof GateFull ? 'FULL' : error instanceof Late ? 'LATE' : 'FAILED';
       if (cause === 'FAILED' && isDefect(this.cluster, node, error)) throw error;
@@ -177,8 +185,7 @@ export class SourceSearch<S extends Snapshot> {
     return this.cluster.beats.ageMs(snapshot.beat, snapshot.beatTimeUs);
   }
 
-  #freshness(node: Node, snapshot: Snapshot): Freshness {
-    const source = node === this.cluster.primary ? 'PRIMARY' : 'REPLICA';
+  #freshness(source: Source, snapshot: Snapshot): Freshness {
     return freshnessOf(source, this.#ageOf(snapshot) ?? Number.POSITIVE_INFINITY);
   }
 }
