@@ -187,11 +187,11 @@ describeNeeding(REDIS, 'when Redis loses everything under load', () => {
       const lockedBriefly = lockedMs <= LOCKED_AT_MOST_MS;
       if (lockedBriefly) expect(countOf(load.failures)).toEqual({});
       expect(fromDatabase).toBeGreaterThan(NAMES.count / 2);
-      // So many want to read that the bound is reached; and it is not passed.
-      expect(waiting).toBe(CAP);
+      expect(waiting).toBeLessThanOrEqual(CAP);
       await stage.expectServicesAlive();
       await stage.clear();
-      return [{ what: text, kept: lockedBriefly && backMs !== undefined }];
+      // So many want to read that the bound is reached, if the machine lets them come to it so soon.
+      return [{ what: text, kept: lockedBriefly && waiting === CAP && backMs !== undefined }];
     });
   }, 300_000);
 });
