@@ -36,6 +36,7 @@ const EVENT_ID_RERUNS = 10;
  * @returns those that cannot: others hold their stocks, or their outcome is still unknown. Never throws.
  */
 export async function settleBatch(batch: readonly Pending[], options: SettleOptions): Promise<Pending[]> {
+  const { patient } = options;
   let open = batch;
   let skipLocked = false;
   let pauseMs = FIRST_PAUSE_MS;
@@ -45,13 +46,14 @@ export async function settleBatch(batch: readonly Pending[], options: SettleOpti
     const kind = classifyFailure(answer.cause);
     options.observer.retried(kind);
     if (kind === 'LOCK_TIMEOUT') {
-      if (skipLocked) return [...open];
+      // A stock that another transaction is about to make cannot be passed by: parts of the batch find whose it is.
+      if (skipLocked) return patient && open.length > 1 ? divide(open, answer, options) : [...open];
       skipLocked = true;
       continue;
     }
     if (kind === 'EVENT_ID_TAKEN' && reruns++ < EVENT_ID_RERUNS) continue;
     if (kind === 'OTHER') return await divide(open, answer, options);
-    if (tries++ >= TRIES && !(options.patient && open.some((pending) => pending.unsettled))) {
+    if (tries++ >= TRIES && !(patient && open.some((pending) => pending.unsettled))) {
       return giveUp(open, answer, options);
     }
     await delay(pauseMs * (0.5 + Math.random()));
@@ -108,8 +110,14 @@ async function divide(
   const [only, ...others] = batch as readonly [Pending, ...Pending[]];
   if (others.length > 0) {
     const middle = Math.ceil(batch.length / 2);
-    const first = await settleBatch(batch.slice(0, middle), options);
-    return [...first, ...(await settleBatch(batch.slice(middle), options))];
+    const stuck = await settleBatch(batch.slice(0, middle), options);
+    // A message behind one of its log that is stuck would be taken for a gap.
+    const logs = new Set(stuck.flatMap(({ submission }) => submission.message?.storeId ?? []));
+    const isBehind = ({ submission: { message } }: Pending) =>
+      message !== undefined && logs.has(message.storeId);
+    const rest = batch.slice(middle);
+    const next = rest.filter((pending) => !isBehind(pending));
+    return [...stuck, ...rest.filter(isBehind), ...(await settleBatch(next, options))];
   }
   if (only.divisible) return await settleBatch(only.apart(), options);
   const otherwise = () => giveUp(batch, failure, options);
