@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import pg from 'pg';
 import { poll } from './poll.js';
 import { withConnection } from './postgres-session.js';
 
@@ -7,6 +8,7 @@ export const templateDatabase = 'onhand_template';
 
 const copyTimeoutMs = 30_000;
 const replicaTimeoutMs = 30_000;
+const replicaLock = 1;
 const objectInUse = '55006';
 
 /** A database of its own for one test file, with the schema and without data. */
@@ -35,6 +37,19 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       await withConnection(primary, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
     },
   };
+}
+
+/**
+ * Test files that run at once share one replica. Who stops it, or counts on it, has it alone; others who ask wait.
+ *
+ * @returns gives it free.
+ */
+export async function takeReplica(): Promise<() => Promise<void>> {
+  const session = new pg.Client(serverUrl('ONHAND_TEST_PRIMARY_URL'));
+  session.on('error', () => undefined);
+  await session.connect();
+  await session.query('SELECT pg_advisory_lock($1)', [replicaLock]);
+  return () => session.end();
 }
 
 function serverUrl(variable: string): string {

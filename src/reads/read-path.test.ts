@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withConnection } from '../dev/postgres-session.js';
+import { takeReplica } from '../dev/test-database.js';
 import type { InventoryError } from '../domain/errors.js';
 import type { StockKey } from '../domain/types.js';
 import type { Cluster } from '../postgres/cluster.js';
@@ -17,17 +18,22 @@ import {
 
 const NOWHERE = 'postgresql://postgres@127.0.0.1:1/nowhere';
 
+let giveReplicaFree: () => Promise<void>;
 let started: StartedReads;
 let reads: ReadPath;
 
 const get = async (...question: Parameters<ReadPath['get']>) => await reads.get(...question);
 
 beforeAll(async () => {
+  giveReplicaFree = await takeReplica();
   started = await StartedReads.start();
   reads = started.reads;
 });
 
-afterAll(() => started.stop());
+afterAll(async () => {
+  await started?.stop();
+  await giveReplicaFree?.();
+});
 
 describe('get', () => {
   const key = { storeId: 'STORE_GET', productId: 'P' };

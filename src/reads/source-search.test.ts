@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { withConnection } from '../dev/postgres-session.js';
+import { takeReplica } from '../dev/test-database.js';
 import type { ReadPath } from './read-path.js';
 import { byDefault, StartedReads, until } from './started-reads.js';
 
@@ -8,17 +9,22 @@ const KEY = { storeId: 'STORE_SEARCH', productId: 'P' };
 const LOCK_TIMEOUT_MS = 500;
 const inHaste = () => ({ strong: false, deadlineMs: performance.now() + 80 });
 
+let giveReplicaFree: () => Promise<void>;
 let started: StartedReads;
 let reads: ReadPath;
 
 beforeAll(async () => {
+  giveReplicaFree = await takeReplica();
   started = await StartedReads.start();
   reads = started.reads;
   await started.restock(KEY, 1);
   await started.untilReplicaAnswers(KEY);
 });
 
-afterAll(() => started.stop());
+afterAll(async () => {
+  await started?.stop();
+  await giveReplicaFree?.();
+});
 
 const onPrimary = (statement: string) => withConnection(started.database.url, (c) => c.query(statement));
 
