@@ -160,7 +160,7 @@ function quantiles(tookMs: readonly number[]): { p50Ms: number; p99Ms: number } 
   return { p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99) };
 }
 
-/** The services' own count of reads that PostgreSQL did. */
+/** The services' own count of answers that came out of PostgreSQL. */
 async function databaseReads(services: readonly ServiceProcess[]): Promise<number> {
   let reads = 0;
   for (const { metricsUrl } of services) {

@@ -92,7 +92,7 @@ export class DatabaseReads {
     options: ReadOptions,
   ): Promise<Freshness & { readonly stocks: StockRow[]; readonly next: StockKey | undefined }> {
     const read: Read<StockSnapshot> = (from) => listStocks(from, filter, page.after, page.size + 1);
-    const { stocks, source, cached, maxAgeMs, stale } = await this.#read(read, options, ANYTHING);
+    const { stocks, source, cached, maxAgeMs, stale } = await this.#answer(read, options, ANYTHING);
     const shown = stocks.slice(0, page.size);
     const next = stocks.length > page.size ? shown.at(-1) : undefined;
     return { stocks: shown, next, source, cached, maxAgeMs, stale };
@@ -116,7 +116,7 @@ export class DatabaseReads {
       complete: ({ beat }) => after === undefined || beat >= firstBeat + BEATS_TO_INCLUDE,
       acceptable: ({ beat }) => beat >= firstBeat,
     };
-    const answer = await this.#read((from) => listEvents(from, filter, after, size), options, needs);
+    const answer = await this.#answer((from) => listEvents(from, filter, after, size), options, needs);
     const { events, beat, source, cached, maxAgeMs, stale } = answer;
     const next = answer.next && { ...answer.next, firstBeat: after?.firstBeat ?? beat };
     return { events, next, source, cached, maxAgeMs, stale };
@@ -133,7 +133,18 @@ export class DatabaseReads {
     deadlineMs: number,
   ): Promise<{ readonly stocks: StockRow[]; readonly beat: bigint }> {
     const holds = ({ beat }: Snapshot) => beat >= sinceBeat + BEATS_TO_INCLUDE;
-    return await this.#read(read, { strong: false, deadlineMs }, { complete: holds, acceptable: holds });
+    return await this.#answer(read, { strong: false, deadlineMs }, { complete: holds, acceptable: holds });
+  }
+
+  /** A read that no cache is in front of. */
+  async #answer<S extends Snapshot>(
+    read: Read<S>,
+    options: ReadOptions,
+    needs: Needs<S>,
+  ): Promise<S & Freshness> {
+    const answer = await this.#read(read, options, needs);
+    this.observer.answered(answer.source);
+    return answer;
   }
 
   /** By default the nearest server that is near enough; STRONG, the primary that is one for sure. */
@@ -144,10 +155,7 @@ export class DatabaseReads {
   ): Promise<S & Freshness> {
     const search = new SourceSearch(this.cluster, read, needs, { deadlineMs, observer: this.observer });
     const answer = strong ? await search.onPrimaryForSure() : await search.byDefault(this.#turn++);
-    if (answer !== undefined) {
-      this.observer.answered(answer.source);
-      return answer;
-    }
+    if (answer !== undefined) return answer;
     if (search.lastError instanceof GateFull) {
       const message = 'Too many reads wait for the database; try again later';
       throw new InventoryError('QUEUE_FULL', message, { retryDelayMs: 200 });

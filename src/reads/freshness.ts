@@ -14,6 +14,7 @@ export type FallbackCause = 'FAILED' | 'FULL' | 'LATE' | 'BEHIND' | 'INCOMPLETE'
 
 /** What reads tell about themselves. */
 export interface ReadObserver {
+  /** A read was answered out of this source; of several stocks out of the furthest one. */
   answered(source: Source): void;
   /** A server was asked and its answer would not do, or did not come in the time that its caller had for it (LATE). */
   fellBack(node: string, cause: FallbackCause): void;

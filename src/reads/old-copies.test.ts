@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Cluster } from '../postgres/cluster.js';
-import type { DatabaseReads } from './database-reads.js';
+import { DatabaseReads } from './database-reads.js';
+import type { ReadObserver, Source } from './freshness.js';
 import { LocalCache } from './local-cache.js';
 import { ReadPath } from './read-path.js';
 import {
@@ -32,14 +33,14 @@ afterEach(() => held.release());
 afterAll(() => started.stop());
 
 /** Reads with a copy in memory that nothing has kept current for 7 s. */
-function readsWithOldCopy(database: DatabaseReads): ReadPath {
+function readsWithOldCopy(database: DatabaseReads, observer: ReadObserver = NO_READ_OBSERVER): ReadPath {
   const local = new LocalCache(10);
   const cursor = { database: 'db', timeline: 1n, synchronous: false, last: 0n, running: [] };
   const sentMs = performance.now();
   const beat = 2n ** 32n;
   local.restarted({ cursor, beat, watermarkUs: 0, watermarkMs: sentMs - AGE_MS, sentMs });
   local.offer({ stock: STOCK, asOf: beat + 2n });
-  return new ReadPath(database, new StockCaches(local, undefined), NO_READ_OBSERVER);
+  return new ReadPath(database, new StockCaches(local, undefined), observer);
 }
 
 test('who joins a read and has less time than the one who began it is answered from memory in that time', async () => {
@@ -79,6 +80,24 @@ test('where every server is silent none is asked, unless it has to be', async ()
     await expect(reads.get(KEY, 2n, byDefault())).rejects.toMatchObject(unavailable);
     await expect(reads.get(KEY, 0n, strongly())).rejects.toMatchObject(unavailable);
     expect(asked).not.toEqual([]);
+  } finally {
+    await alone.close();
+  }
+});
+
+test('a read counts once, as what it was answered out of', async () => {
+  const counted: Source[] = [];
+  const observer = { ...NO_READ_OBSERVER, answered: (source: Source) => void counted.push(source) };
+  // It knows of no beat: what it reads is of unknown age, and the old copy is the better one.
+  const alone = await openTestCluster(NOWHERE, [started.database.replicaUrl]);
+  try {
+    const reads = readsWithOldCopy(new DatabaseReads(alone, observer), observer);
+    expect(await reads.get(KEY, 0n, byDefault())).toMatchObject({ source: 'LOCAL_CACHE', stale: true });
+    const unknown = async () => await reads.get({ ...KEY, productId: 'Q' }, 0n, byDefault());
+    await expect(unknown()).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
+    await reads.batchGet([KEY], byDefault());
+    await reads.database.list({ storeId: KEY.storeId }, { after: undefined, size: 1 }, byDefault());
+    expect(counted).toEqual(['LOCAL_CACHE', 'REPLICA', 'REPLICA', 'REPLICA']);
   } finally {
     await alone.close();
   }

@@ -62,14 +62,14 @@ export class ReadPath {
       ...cached.map((part) => ({ ...part, maxAgeMs: part.maxAgeMs + waitedMs })),
       ...read,
     ]);
-    if (rest.length === 0) this.observer.answered(freshness.source);
+    this.observer.answered(freshness.source);
     return { stocks: stocks.filter(({ version }) => version > 0n), missing, ...freshness };
   }
 
   async #getElsewhere(key: StockKey, minVersion: bigint, options: ReadOptions): Promise<StockAnswer> {
     const answer = await this.#search(key, minVersion, options);
     const { stock, source } = answer;
-    if (answer.cached) this.observer.answered(source);
+    this.observer.answered(source);
     if (stock.version === 0n) throw answer.stale ? notKnown(key) : notFound(key);
     if (stock.version < minVersion) throw notReached(stock, minVersion);
     return answer;

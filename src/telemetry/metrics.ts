@@ -31,7 +31,7 @@ export interface PoolState {
 
 /** What is measured about reads; the read path calls it. */
 export interface ReadMetrics {
-  /** Counts reads by where they were done. */
+  /** Counts reads by where they were answered from. */
   answered(source: string): void;
   /** Counts servers that were asked and whose answer would not do. */
   fellBack(node: string, cause: string): void;
@@ -160,7 +160,7 @@ function readMetrics(registry: Registry): ReadMetrics {
   const answers = new FastCounter(
     {
       name: 'onhand_reads_total',
-      help: 'Reads by where they were done; a read of the database that several callers wait for counts once',
+      help: 'Reads that were answered, by where from; one of several stocks counts as the furthest source',
       labelNames: ['source'],
     },
     registry,
