@@ -49,11 +49,17 @@ export async function* messagesOf<Message>(
 }
 
 /** Whether the stream may be there again in a moment. A message that is too large will be so again. */
-export const isTransient = ({ code, reason }: OnhandError): boolean =>
-  TRANSIENT.includes(code) || HOLDS_BACK.includes(reason);
+export function isTransient({ code, reason }: OnhandError): boolean {
+  if (TRANSIENT.includes(code)) return reason !== 'MESSAGE_TOO_LARGE';
+  // Not the service's word: something on the way, or at the other end.
+  return reason === 'UNRECOGNIZED' && (code === status.CANCELLED || code === status.INTERNAL);
+}
 
-const TRANSIENT: readonly status[] = [status.UNAVAILABLE, status.DEADLINE_EXCEEDED];
-const HOLDS_BACK: readonly OnhandError['reason'][] = ['QUEUE_FULL', 'RATE_LIMITED'];
+const TRANSIENT: readonly status[] = [
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.RESOURCE_EXHAUSTED,
+];
 
 const broken = (message: string): OnhandError =>
   new OnhandError({ reason: 'UNREACHABLE', code: status.UNAVAILABLE, message });
