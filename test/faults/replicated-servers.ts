@@ -127,12 +127,13 @@ export class ReplicatedServers {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** The postmaster first: stopped, it starts no other process. */
+  /** Stopped, the postmaster starts no other process; and they are only found while it is there. */
   #signalAll(name: ServerName, signal: NodeJS.Signals): void {
     const { pid } = this.server(name);
-    process.kill(pid, signal);
+    process.kill(pid, 'SIGSTOP');
     const { stdout } = spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' });
-    for (const child of stdout.split('\n').filter(Boolean)) signalUnlessGone(Number(child), signal);
+    const children = stdout.split('\n').filter(Boolean).map(Number);
+    for (const each of [pid, ...children]) signalUnlessGone(each, signal);
   }
 
   /** As a primary it lets commits wait for a standby, where the test wants that. */
