@@ -1,4 +1,4 @@
-import type { StockKey } from '../src/domain/types.js';
+import type { StockKey, StockRow } from '../src/domain/types.js';
 import type { Position } from '../src/feed/tail.js';
 import { firstBeatOf } from '../src/postgres/beat-clock.js';
 import type { DatabaseReads } from '../src/reads/database-reads.js';
@@ -17,10 +17,7 @@ const POLL_MS = 100;
 export function memoryReads(observer: ReadMetrics): ReadPath {
   const local = new LocalCache(200_000);
   local.restarted(now());
-  for (const key of allStocks()) {
-    const stock = { ...key, net: 100, version: 1n, createTimeUs: TIME_US, updateTimeUs: TIME_US };
-    local.offer({ stock, asOf: FIRST_BEAT + 2n });
-  }
+  for (const key of allStocks()) local.offer({ stock: stockOf(key), asOf: FIRST_BEAT + 2n });
   setInterval(() => local.advanced(now(), []), POLL_MS);
   return new ReadPath({} as DatabaseReads, new StockCaches(local, undefined), observer);
 }
@@ -30,12 +27,23 @@ const now = (): Position => ({
   ...{ beat: FIRST_BEAT, watermarkUs: Date.now() * 1000, watermarkMs: performance.now(), sentMs: 0 },
 });
 
-/** In place of the reads: any stock, at once, and nothing that a cache costs. */
+const stockOf = ({ storeId, productId }: StockKey): StockRow => ({
+  storeId,
+  productId,
+  net: 100,
+  version: 1n,
+  createTimeUs: TIME_US,
+  updateTimeUs: TIME_US,
+});
+
+/** The reads as a stub, for what is above them: any stock, at once, without what a cache costs. */
 export function stubReads(): ReadPath {
-  const freshness = { source: 'LOCAL_CACHE', cached: true, maxAgeMs: 12, stale: false } as const;
-  const get = ({ storeId, productId }: StockKey): StockAnswer => ({
-    ...freshness,
-    stock: { storeId, productId, net: 100, version: 1n, createTimeUs: TIME_US, updateTimeUs: TIME_US },
+  const get = (key: StockKey): StockAnswer => ({
+    stock: stockOf(key),
+    source: 'LOCAL_CACHE',
+    cached: true,
+    maxAgeMs: 12,
+    stale: false,
   });
   return { get } as unknown as ReadPath;
 }

@@ -12,19 +12,9 @@ export interface OverloadOptions {
 }
 
 /** Sales a second, all of them. */
-export interface OverloadRun {
+export interface OverloadRun extends Omit<OverloadOutcome, 'seconds'>, Pick<OverloadPlan, 'multiplier'> {
   /** So many times what the service can do. */
   readonly times: number;
-  /** Of the client's throttle; 0: without one. */
-  readonly multiplier: number;
-  readonly offered: number;
-  readonly done: number;
-  readonly refusedThere: number;
-  readonly refusedHere: number;
-  readonly late: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly loadCpus: number;
   /** Of what can be done at most. */
   readonly share: number;
 }

@@ -5,40 +5,21 @@ import { poll } from '../dev/poll.js';
 import { withConnection } from '../dev/postgres-session.js';
 import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
 import type { BatchMode, Command, Outcome } from '../domain/types.js';
-import { createPool, type Pool } from '../postgres/pool.js';
-import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger.js';
+import type { Pool } from '../postgres/pool.js';
+import type { Ledger } from './ledger.js';
+import { command, openLedger, openLedgerPool, type SceneOptions } from './ledger-scene.js';
 
 let database: TestDatabase;
 let pool: Pool;
 let ledger: Ledger;
 let retries: string[];
 
-const newLedger = (bounds: { queueLimit?: number; batchLimit?: number } = {}) =>
-  new Ledger({
-    writes: () => pool,
-    lanes: 1,
-    batchLanes: 1,
-    syncLanes: 1,
-    queueLimit: 1_000,
-    batchLimit: 100,
-    observer: {
-      batchCommitted: () => undefined,
-      retried: (cause) => retries.push(cause),
-      failed: () => undefined,
-    },
-    ...bounds,
-  });
+const newLedger = (bounds: SceneOptions = {}) =>
+  openLedger(pool, { retried: (cause) => retries.push(cause), ...bounds });
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = createPool({
-    url: database.url,
-    name: 'test',
-    limits: { max: 6, min: 0, idleMs: 10_000, lifetimeMs: 600_000 },
-    settings: LEDGER_SESSION_SETTINGS,
-    pipeline: true,
-    onError: () => undefined,
-  });
+  pool = openLedgerPool(database.url);
 });
 
 beforeEach(() => {
@@ -52,25 +33,6 @@ afterAll(async () => {
 });
 
 let nextProduct = 0;
-
-const command = (
-  type: Command['type'],
-  productId: string,
-  quantity: number,
-  more: Partial<Command> = {},
-): Command => ({
-  storeId: 'S',
-  productId,
-  eventId: uuidV7(),
-  type,
-  quantity,
-  occurredTimeUs: undefined,
-  operationReason: undefined,
-  actor: 'test',
-  origin: 'SYSTEM',
-  metadata: {},
-  ...more,
-});
 
 const within = (ms: number) => performance.now() + ms;
 const submit = (each: Command, ms = 20_000) => ledger.submit(each, within(ms));

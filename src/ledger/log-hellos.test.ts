@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { until } from '../../test/until.js';
 import { withConnection } from '../dev/postgres-session.js';
 import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
-import { createPool, type Pool } from '../postgres/pool.js';
-import { LEDGER_SESSION_SETTINGS } from './ledger.js';
+import type { Pool } from '../postgres/pool.js';
+import { openLedgerPool } from './ledger-scene.js';
 import { LogHellos } from './log-hellos.js';
 
 const PATIENCE_MS = 10_000;
@@ -16,14 +16,7 @@ let hellos: LogHellos;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = createPool({
-    url: database.url,
-    name: 'test',
-    limits: { max: 8, min: 0, idleMs: 10_000, lifetimeMs: 600_000 },
-    settings: LEDGER_SESSION_SETTINGS,
-    pipeline: true,
-    onError: () => undefined,
-  });
+  pool = openLedgerPool(database.url);
   hellos = new LogHellos(() => pool);
 });
 

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { v7 as uuidV7 } from 'uuid';
 import { poll } from '../dev/poll.js';
 import { withConnection } from '../dev/postgres-session.js';
 import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
 import type { Command } from '../domain/types.js';
-import { createPool, type Pool } from '../postgres/pool.js';
-import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger.js';
+import type { Pool } from '../postgres/pool.js';
+import type { Ledger } from './ledger.js';
+import { command, openLedger, openLedgerPool } from './ledger-scene.js';
 
 /** A database whose defaults are not those that the ledger relies on: its sessions must not take them over. */
 const ODD_DEFAULTS = {
@@ -24,14 +24,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   for (const [name, value] of Object.entries(ODD_DEFAULTS))
     await query(`ALTER DATABASE ${database.name} SET ${name} = ${value}`);
-  pool = createPool({
-    url: database.url,
-    name: 'test',
-    limits: { max: 8, min: 0, idleMs: 10_000, lifetimeMs: 600_000 },
-    settings: LEDGER_SESSION_SETTINGS,
-    pipeline: true,
-    onError: () => undefined,
-  });
+  pool = openLedgerPool(database.url);
 });
 
 beforeEach(() => {
@@ -48,27 +41,9 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const newLedger = () =>
-  new Ledger({
-    writes: () => pool,
-    lanes: 1,
-    batchLanes: 1,
-    syncLanes: 1,
-    queueLimit: 100,
-    batchLimit: 100,
-    observer: {
-      batchCommitted: () => undefined,
-      retried: (cause) => retries.push(cause),
-      failed: () => undefined,
-    },
-  });
+const newLedger = () => openLedger(pool, { retried: (cause) => retries.push(cause) });
 
 const query = (statement: string) => withConnection(database.url, (client) => client.query(statement));
-
-const command = (type: Command['type'], productId: string, quantity: number): Command => ({
-  ...{ storeId: 'S', productId, eventId: uuidV7(), type, quantity },
-  ...{ occurredTimeUs: undefined, operationReason: undefined, actor: 'test', origin: 'SYSTEM', metadata: {} },
-});
 
 const submit = (ledger: Ledger, each: Command) => ledger.submit(each, performance.now() + 20_000);
 

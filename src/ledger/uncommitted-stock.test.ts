@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { v7 as uuidV7 } from 'uuid';
 import { withConnection } from '../dev/postgres-session.js';
 import { createTestDatabase, type TestDatabase } from '../dev/test-database.js';
 import type { Command, LogCursor, Outcome } from '../domain/types.js';
-import { createPool, type Pool } from '../postgres/pool.js';
-import { LEDGER_SESSION_SETTINGS, Ledger } from './ledger.js';
+import type { Pool } from '../postgres/pool.js';
+import type { Ledger } from './ledger.js';
+import { command, openLedger, openLedgerPool } from './ledger-scene.js';
 
 /** A stock that another session has made and not committed cannot be passed over as a locked one can. */
 
@@ -16,19 +16,8 @@ let ledger: Ledger;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = createPool({
-    url: database.url,
-    name: 'test',
-    limits: { max: 8, min: 0, idleMs: 10_000, lifetimeMs: 600_000 },
-    settings: LEDGER_SESSION_SETTINGS,
-    pipeline: true,
-    onError: () => undefined,
-  });
-  const observer = { batchCommitted: () => undefined, retried: () => undefined, failed: () => undefined };
-  ledger = new Ledger({
-    ...{ writes: () => pool, lanes: 1, batchLanes: 1, syncLanes: 1 },
-    ...{ queueLimit: 100, batchLimit: 100, observer },
-  });
+  pool = openLedgerPool(database.url);
+  ledger = openLedger(pool);
 });
 
 afterAll(async () => {
@@ -37,10 +26,8 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const restock = (storeId: string, productId = 'P'): Command => ({
-  ...{ storeId, productId, eventId: uuidV7(), type: 'RESTOCK', quantity: 1 },
-  ...{ occurredTimeUs: undefined, operationReason: undefined, actor: 'test', origin: 'SYNC', metadata: {} },
-});
+const restock = (storeId: string, productId = 'P'): Command =>
+  command('RESTOCK', productId, 1, { storeId, origin: 'SYNC' });
 
 const deadline = () => performance.now() + DEADLINE_MS;
 

@@ -1,9 +1,9 @@
 import { InventoryError } from '../domain/errors.js';
 import type { StockKey, StockRow } from '../domain/types.js';
+import { Late, within } from '../in-time.js';
 import type { DatabaseReads, ReadOptions } from './database-reads.js';
 import { Flights } from './flights.js';
 import { type Freshness, furthestOf, type ReadObserver } from './freshness.js';
-import { Late, within } from './in-time.js';
 import { RESERVE_MS, SERVER_TIMEOUT_MS } from './source-search.js';
 import type { CachedStock, StockCaches } from './stock-caches.js';
 import { nameOf } from './stock-copy.js';

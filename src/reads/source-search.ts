@@ -1,10 +1,10 @@
+import { Late, within } from '../in-time.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { Node } from '../postgres/node.js';
 import { GateFull } from '../postgres/read-gate.js';
 import type { ReadFrom, Snapshot } from '../postgres/snapshot.js';
 import { classifyFailure } from '../postgres/sql-errors.js';
 import { type Freshness, freshnessOf, type ReadObserver, type Source } from './freshness.js';
-import { Late, within } from './in-time.js';
 
 export type Read<S extends Snapshot> = (from: ReadFrom) => Promise<S>;
 

@@ -2,6 +2,7 @@ import { InventoryError } from '../domain/errors.js';
 import { problemOfStream, streamLost } from '../domain/store-log.js';
 import type { LogCursor } from '../domain/types.js';
 import type { Watches } from '../feed/watch.js';
+import { Late, within } from '../in-time.js';
 import type { Ledger } from '../ledger/ledger.js';
 import { newestStreams } from '../postgres/log-statements.js';
 import type { Pool } from '../postgres/pool.js';
@@ -165,14 +166,12 @@ const problemOf = ({ log }: AnyStream, newest: bigint | undefined): InventoryErr
   problemOfStream(log.storeId, log.stream, newest);
 
 async function inTime(hello: Promise<Hello>, timeoutMs: number): Promise<Hello> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new InventoryError('DEADLINE_EXCEEDED', `No hello came within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
-  });
-  return await Promise.race([hello, late]).finally(() => clearTimeout(timer));
+  try {
+    return await within(timeoutMs, hello);
+  } catch (error) {
+    if (!(error instanceof Late)) throw error;
+    throw new InventoryError('DEADLINE_EXCEEDED', `No hello came within ${timeoutMs} ms`);
+  }
 }
 
 const shuttingDown = (): InventoryError =>

@@ -1,4 +1,4 @@
-/** No answer has come in the time that its caller has for it; it may still come. */
+/** Nothing has come in the time that was given to it; it may still come. */
 export class Late extends Error {}
 
 /** What comes of the work, which goes on where that takes longer. @throws Late, and what the work throws. */
