@@ -202,7 +202,7 @@ function commandLine(): Command {
   program
     .command('overload')
     .description(
-      'Sales at 1, 2 and 3 times what one process can do, with and without throttling in the client; about 4 minutes',
+      'Sales at 1, 2 and 3 times what one process can do, with and without a limit of the calls under way in the client; about 3 minutes',
     )
     .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 10)
     .option('--json', 'print JSON only, and write no file')

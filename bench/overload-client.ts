@@ -10,6 +10,7 @@ const TICK_MS = 4;
 
 class Outcomes {
   readonly #latenciesMs: number[] = [];
+  readonly #refusalsMs: number[] = [];
   readonly #failures = { there: 0, here: 0, late: 0 };
   #offered = 0;
   #underWay = 0;
@@ -28,18 +29,25 @@ class Outcomes {
       await this.onhand.sell({ ...nextStock('all stocks'), quantity: 1 });
       if (counts) this.#latenciesMs.push(performance.now() - dueMs);
     } catch (error) {
-      if (counts) this.#failures[kindOf(error)]++;
+      if (counts) this.#countFailure(kindOf(error), performance.now() - dueMs);
     }
     this.#underWay--;
+  }
+
+  #countFailure(kind: 'there' | 'here' | 'late', tookMs: number): void {
+    this.#failures[kind]++;
+    if (kind !== 'late') this.#refusalsMs.push(tookMs);
   }
 
   async end(seconds: number, loadCpus: number): Promise<OverloadOutcome> {
     while (this.#underWay > 0) await pause(TICK_MS);
     const sorted = Float64Array.from(this.#latenciesMs).sort();
+    const refusals = Float64Array.from(this.#refusalsMs).sort();
     const { there: refusedThere, here: refusedHere, late } = this.#failures;
     return {
       ...{ seconds, offered: this.#offered, done: sorted.length, refusedThere, refusedHere, late },
-      ...{ p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99), loadCpus },
+      ...{ p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99) },
+      ...{ refusalP50Ms: quantile(refusals, 0.5), loadCpus },
     };
   }
 }
@@ -53,9 +61,8 @@ function kindOf(error: unknown): 'there' | 'here' | 'late' {
 }
 
 async function run(plan: OverloadPlan): Promise<OverloadOutcome> {
-  const { address, connections, deadlineMs, multiplier, warmUpSeconds, seconds } = plan;
-  const throttle = multiplier === 0 ? false : { multiplier };
-  const onhand = connect(address, { connections, deadlineMs, throttle });
+  const { address, connections, deadlineMs, limited, warmUpSeconds, seconds } = plan;
+  const onhand = connect(address, { connections, deadlineMs, limit: limited ? {} : false });
   await onhand.ready();
   const startedMs = performance.now();
   const countsFromMs = startedMs + 1_000 * warmUpSeconds;

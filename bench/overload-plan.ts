@@ -8,8 +8,8 @@ export interface OverloadPlan {
   readonly warmUpSeconds: number;
   readonly seconds: number;
   readonly deadlineMs: number;
-  /** Of the client's throttle; 0: without one. */
-  readonly multiplier: number;
+  /** Whether the client limits how many calls are under way. */
+  readonly limited: boolean;
 }
 
 /** What became of the sales that were sent while it counted. */
@@ -24,6 +24,8 @@ export interface OverloadOutcome {
   readonly late: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** How long it took to be told of a refusal, wherever it came from. */
+  readonly refusalP50Ms: number;
   /** Processors that the load process used. */
   readonly loadCpus: number;
 }

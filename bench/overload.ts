@@ -7,12 +7,12 @@ import { LoadProcess } from './load-process.js';
 import type { OverloadOutcome, OverloadPlan } from './overload-plan.js';
 
 export interface OverloadOptions {
-  /** Of each measured run; as long again is not counted, for the client to learn. */
+  /** Of each measured run, beside those that are not counted. */
   readonly seconds: number;
 }
 
 /** Sales a second, all of them. */
-export interface OverloadRun extends Omit<OverloadOutcome, 'seconds'>, Pick<OverloadPlan, 'multiplier'> {
+export interface OverloadRun extends Omit<OverloadOutcome, 'seconds'>, Pick<OverloadPlan, 'limited'> {
   /** So many times what the service can do. */
   readonly times: number;
   /** Of what can be done at most. */
@@ -32,13 +32,12 @@ export interface OverloadResult {
 
 const CONNECTIONS = 30;
 const DEADLINE_MS = 2_000;
-const PEAK_IN_FLIGHT = 64;
+const PEAK_IN_FLIGHT = 256;
 const TIMES = [1, 2, 3];
-const MULTIPLIERS = [0, 2, 1.2];
 /** A run that does more than this shows that the peak was none. */
 const CREDIBLE_SHARE = 1.15;
-/** Longer than the client's window. */
-const WARM_UP_SECONDS = 12;
+/** For the client to learn how the service is, twice over. */
+const WARM_UP_SECONDS = 10;
 
 /** What is done of what is asked, where the service's own processor is what cannot keep up. */
 export async function benchOverload(
@@ -57,33 +56,26 @@ export async function benchOverload(
     one.stop(),
   );
   let done = 0;
-  const run = async (plan: Pick<OverloadPlan, 'load' | 'multiplier' | 'warmUpSeconds'>) => {
+  const run = async (plan: Pick<OverloadPlan, 'load' | 'limited'>) => {
     const fixed = {
       address: service.grpcAddress,
       connections: CONNECTIONS,
       deadlineMs: DEADLINE_MS,
-      seconds,
+      ...{ seconds, warmUpSeconds: WARM_UP_SECONDS },
     };
     const outcome = await load.run({ ...fixed, ...plan });
     done += outcome.done;
     return outcome;
   };
-  const peak = await run({
-    load: { inFlight: PEAK_IN_FLIGHT },
-    multiplier: 0,
-    warmUpSeconds: WARM_UP_SECONDS,
-  });
+  const peak = await run({ load: { inFlight: PEAK_IN_FLIGHT }, limited: false });
   const peakPerSecond = peak.done / peak.seconds;
   progress(`${Math.round(peakPerSecond)} /s can be done`);
   const runs: OverloadRun[] = [];
   for (const times of TIMES) {
-    for (const multiplier of MULTIPLIERS) {
-      const perSecond = times * peakPerSecond;
-      const outcome = await run({ load: { perSecond }, multiplier, warmUpSeconds: WARM_UP_SECONDS });
-      const one = perSecondOf(outcome, { times, multiplier, peakPerSecond });
-      progress(
-        `${times} x, ${multiplier === 0 ? 'no throttle' : `throttle ${multiplier}`}: ${Math.round(one.done)} /s done`,
-      );
+    for (const limited of [false, true]) {
+      const outcome = await run({ load: { perSecond: times * peakPerSecond }, limited });
+      const one = perSecondOf(outcome, { times, limited, peakPerSecond });
+      progress(`${times} x, ${limited ? '' : 'not '}limited: ${Math.round(one.done)} /s done`);
       runs.push(one);
     }
   }
@@ -102,15 +94,16 @@ export async function benchOverload(
 
 function perSecondOf(
   outcome: OverloadOutcome,
-  { times, multiplier, peakPerSecond }: { times: number; multiplier: number; peakPerSecond: number },
+  { times, limited, peakPerSecond }: { times: number; limited: boolean; peakPerSecond: number },
 ): OverloadRun {
-  const { seconds, p50Ms, p99Ms, loadCpus } = outcome;
+  const { seconds, p50Ms, p99Ms, refusalP50Ms, loadCpus } = outcome;
   const rates = ['offered', 'done', 'refusedThere', 'refusedHere', 'late'] as const;
   const [offered = 0, done = 0, refusedThere = 0, refusedHere = 0, late = 0] = rates.map(
     (name) => outcome[name] / seconds,
   );
   return {
-    ...{ times, multiplier, offered, done, refusedThere, refusedHere, late, p50Ms, p99Ms, loadCpus },
+    ...{ times, limited, offered, done, refusedThere, refusedHere, late },
+    ...{ p50Ms, p99Ms, refusalP50Ms, loadCpus },
     share: done / peakPerSecond,
   };
 }

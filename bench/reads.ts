@@ -104,7 +104,7 @@ async function benchMixed(
 
 /** What a service would have read within the five minutes that Redis keeps a stock for. */
 async function readEachStock({ grpcAddress }: ServiceProcess): Promise<void> {
-  const onhand = connect(grpcAddress, { throttle: false });
+  const onhand = connect(grpcAddress, { limit: false });
   try {
     const keys = [...allStocks()];
     for (let first = 0; first < keys.length; first += BATCH_KEYS)

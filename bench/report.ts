@@ -178,7 +178,7 @@ export function drawOverloadReport(
 ): string {
   const head = [
     'Asked for',
-    'throttle',
+    'client',
     'offered /s',
     'done /s',
     'of the peak',
@@ -186,13 +186,13 @@ export function drawOverloadReport(
     'here',
     'late',
   ];
-  const table = newTable([...head, 'p50 ms', 'p99 ms', 'load CPUs'], colours);
+  const table = newTable([...head, 'p50 ms', 'p99 ms', 'refusals p50 ms', 'load CPUs'], colours);
   for (const run of result.runs) {
     table.push([
-      ...[`${run.times} x`, run.multiplier === 0 ? 'none' : `${run.multiplier} x`, count(run.offered)],
+      ...[`${run.times} x`, run.limited ? 'limited' : 'not limited', count(run.offered)],
       ...[count(run.done), `${Math.round(100 * run.share)} %`],
       ...[run.refusedThere, run.refusedHere, run.late].map(count),
-      ...[count(run.p50Ms), count(run.p99Ms), run.loadCpus.toFixed(2)],
+      ...[count(run.p50Ms), count(run.p99Ms), count(run.refusalP50Ms), run.loadCpus.toFixed(2)],
     ]);
   }
   const { done, recorded } = result.checks;

@@ -28,7 +28,7 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  onhand = connect(address, { throttle: false });
+  onhand = connect(address, { limit: false });
 });
 
 afterEach(() => {
@@ -67,7 +67,7 @@ describe.each(Object.entries(HTTP2_CODES))('%s', (_, code) => {
   test('that resets every stream: the service cannot be reached', async () => {
     serve = (stream) => stream.close(code);
     // It would pause beyond its deadline, and so ends with the first failure.
-    const hasty = connect(address, { backoff: { firstDelayMs: 10_000 }, throttle: false });
+    const hasty = connect(address, { backoff: { firstDelayMs: 10_000 }, limit: false });
     const failure = await failureOf(hasty.sell({ ...KEY, quantity: 1 }, { deadlineMs: 4_000 }));
     hasty.close();
     expect(failure).toMatchObject({

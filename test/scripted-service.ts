@@ -82,7 +82,7 @@ export class ScriptedService {
         error ? reject(error) : resolve(bound),
       );
     });
-    this.#onhand = connect(`127.0.0.1:${port}`, { backoff: { firstDelayMs: 1 }, throttle: false });
+    this.#onhand = connect(`127.0.0.1:${port}`, { backoff: { firstDelayMs: 1 }, limit: false });
   }
 }
 

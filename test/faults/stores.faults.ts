@@ -49,7 +49,7 @@ async function setUp(): Promise<Scene> {
   const work = { perSecond: PER_SECOND, limit: Number.MAX_SAFE_INTEGER };
   const plan = { address, stores: STORES, prefix: 'STORE_', folder, seed: SEED, ...work };
   const fleet = stage.keep(await StoreFleet.start(plan), (one) => one.stop());
-  const onhand = stage.keep(connect(address, { deadlineMs: 30_000, throttle: false }), async (one) =>
+  const onhand = stage.keep(connect(address, { deadlineMs: 30_000, limit: false }), async (one) =>
     one.close(),
   );
   return { databaseUrl, service, fleet, folder, onhand };

@@ -8,8 +8,8 @@ import { type ConnectOptions, Onhand } from './onhand.js';
 export const connect = (address: string, options: ConnectOptions = {}): Onhand =>
   new Onhand(address, options);
 
-export type { ThrottleOptions } from './adaptive-throttle.js';
 export type { BackoffOptions } from './backoff.js';
+export type { LimitOptions } from './concurrency-limit.js';
 export {
   CLIENT_REASONS,
   type MetadataByReason,

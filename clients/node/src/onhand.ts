@@ -1,7 +1,7 @@
 import { type ChannelCredentials, type ChannelOptions, status } from '@grpc/grpc-js';
-import { AdaptiveThrottle, type ThrottleOptions } from './adaptive-throttle.js';
 import type { BackoffOptions } from './backoff.js';
 import { Channels, type Method } from './channels.js';
+import { ConcurrencyLimit, type LimitOptions } from './concurrency-limit.js';
 import type { Stock } from './gen/inventory/v1/inventory.js';
 import {
   type ApplyResponse,
@@ -37,14 +37,14 @@ import type { WatchUpdate } from './watch-updates.js';
 export interface ConnectOptions {
   /** How long a call may take with all its tries, in milliseconds, where it does not say so itself. Default 5,000. */
   readonly deadlineMs?: number;
-  /** Connections to open; each may have 100 calls under way, further ones wait. Default 1. */
+  /** Connections to open; each may have 100 calls under way. Default 1. */
   readonly connections?: number;
   /** TLS and the like, made with @grpc/grpc-js. Default: none, as the service has it. */
   readonly credentials?: ChannelCredentials;
   /** The pauses between tries. */
   readonly backoff?: BackoffOptions;
-  /** How calls hold back while the service is overloaded; false: not at all. */
-  readonly throttle?: ThrottleOptions | false;
+  /** How many calls are under way at once, further ones wait; false: as many as are made. */
+  readonly limit?: LimitOptions | false;
   /** Told before each pause between two tries of a call. */
   readonly onRetry?: (error: OnhandError, rpc: string) => void;
   /** For @grpc/grpc-js, beside those that this package sets. */
@@ -52,25 +52,28 @@ export interface ConnectOptions {
 }
 
 const DEFAULT_DEADLINE_MS = 5_000;
+/** What the service takes. */
+const CALLS_PER_CONNECTION = 100;
 
 /** An inventory service. Every method fails with an OnhandError, or with the reason of the signal that was given. */
 export class Onhand {
   readonly #channels: Channels;
   readonly #calls: UnaryCalls;
-  readonly #reads: AdaptiveThrottle | undefined;
-  readonly #writes: AdaptiveThrottle | undefined;
+  readonly #reads: ConcurrencyLimit | undefined;
+  readonly #writes: ConcurrencyLimit | undefined;
 
   /** @param address host:port, or any other name that gRPC knows (`dns:///…` for several processes) */
   constructor(
     address: string,
     private readonly options: ConnectOptions = {},
   ) {
-    const { deadlineMs = DEFAULT_DEADLINE_MS, connections = 1, credentials, backoff, throttle } = options;
+    const { deadlineMs = DEFAULT_DEADLINE_MS, connections = 1, credentials, backoff, limit = {} } = options;
     this.#channels = new Channels({ address, connections, credentials, options: options.channelOptions });
     this.#calls = new UnaryCalls(this.#channels, { deadlineMs, backoff, onRetry: options.onRetry });
-    if (throttle === false) return;
-    this.#reads = new AdaptiveThrottle(throttle);
-    this.#writes = new AdaptiveThrottle(throttle);
+    if (limit === false) return;
+    const { max = CALLS_PER_CONNECTION * connections } = limit;
+    this.#reads = new ConcurrencyLimit(max);
+    this.#writes = new ConcurrencyLimit(max);
   }
 
   /** Reads one stock. */
@@ -146,7 +149,7 @@ export class Onhand {
     request: Request,
     options: CallOptions,
   ): Promise<Response> {
-    return this.#calls.run(method, request, { throttle: this.#reads }, options);
+    return this.#calls.run(method, request, { limit: this.#reads }, options);
   }
 
   #write<Request, Response>(
@@ -155,7 +158,7 @@ export class Onhand {
     eventIds: readonly string[],
     options: CallOptions,
   ): Promise<Response> {
-    return this.#calls.run(method, request, { throttle: this.#writes, eventIds }, options);
+    return this.#calls.run(method, request, { limit: this.#writes, eventIds }, options);
   }
 }
 

@@ -1,7 +1,7 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { type AdaptiveThrottle, refusedHere } from './adaptive-throttle.js';
 import { Backoff, type BackoffOptions, pauseUnless } from './backoff.js';
 import type { Channels, Method } from './channels.js';
+import { type ConcurrencyLimit, refusedHere } from './concurrency-limit.js';
 import type { OnhandError } from './onhand-error.js';
 import { readError } from './read-error.js';
 
@@ -15,7 +15,7 @@ export interface CallOptions {
 
 /** What a call is beside its request. */
 export interface CallFacts {
-  readonly throttle: AdaptiveThrottle | undefined;
+  readonly limit: ConcurrencyLimit | undefined;
   /** The ids of its commands, for the error. */
   readonly eventIds?: readonly string[];
 }
@@ -43,7 +43,7 @@ export class UnaryCalls {
   async run<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
-    { throttle, eventIds = [] }: CallFacts,
+    { limit, eventIds = [] }: CallFacts,
     { deadlineMs = this.options.deadlineMs, signal }: CallOptions,
   ): Promise<Response> {
     if (!(deadlineMs > 0)) throw new RangeError(`deadlineMs must be above 0, it is ${deadlineMs}`);
@@ -51,8 +51,9 @@ export class UnaryCalls {
     const backoff = new Backoff(this.options.backoff);
     for (let tries = 1; ; tries++) {
       signal?.throwIfAborted();
-      const leftMs = giveUpAt - performance.now();
-      const answer = await this.#try(method, request, leftMs, throttle, signal);
+      const answer = await this.#tryWithin(limit, giveUpAt, signal, (leftMs) =>
+        this.channels.unary(method, request, leftMs, signal),
+      );
       if ('response' in answer) return answer.response;
       const { error } = answer;
       error.eventIds = eventIds;
@@ -65,23 +66,31 @@ export class UnaryCalls {
     }
   }
 
-  async #try<Request, Response>(
-    method: Method<Request, Response>,
-    request: Request,
-    deadlineMs: number,
-    throttle: AdaptiveThrottle | undefined,
+  /** Sends once the limit lets it. @param send is told how long it may take */
+  async #tryWithin<Response>(
+    limit: ConcurrencyLimit | undefined,
+    giveUpAt: number,
     signal: AbortSignal | undefined,
+    send: (leftMs: number) => Promise<Response>,
   ): Promise<{ readonly response: Response } | { readonly error: OnhandError }> {
-    if (throttle?.admits() === false) return { error: refusedHere() };
+    const entered = limit?.enter(giveUpAt - performance.now(), signal) ?? true;
+    if (entered !== true && !(await entered)) {
+      signal?.throwIfAborted();
+      return { error: refusedHere() };
+    }
+    const sentAtMs = performance.now();
+    const leftMs = giveUpAt - sentAtMs;
     try {
-      const response = await this.channels.unary(method, request, deadlineMs, signal);
-      throttle?.ended(undefined);
+      const response = await send(leftMs);
+      limit?.leave(sentAtMs, leftMs, undefined);
       return { response };
     } catch (error) {
-      // Whoever gives up tells nothing about the service.
-      signal?.throwIfAborted();
+      if (signal?.aborted) {
+        limit?.leaveUnanswered();
+        throw signal.reason;
+      }
       const failure = readError(error as ServiceError);
-      throttle?.ended(failure);
+      limit?.leave(sentAtMs, leftMs, failure);
       return { error: failure };
     }
   }
