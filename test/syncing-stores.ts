@@ -21,30 +21,16 @@ export interface Running {
   end(): Promise<void>;
 }
 
-/** Stores that sync by the client's package with a real service. */
-export class SyncingStores {
+/** Stores in this process that sync by the client's package, each with its log in a file. */
+export class StoresInProcess {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'onhand-stores-'));
   readonly #running: Running[] = [];
 
-  private constructor(
-    readonly database: TestDatabase,
-    readonly service: LastingService,
-    readonly onhand: Onhand,
-    private readonly folder: string,
-  ) {}
-
-  static async start(): Promise<SyncingStores> {
-    const database = await createTestDatabase();
-    const service = await LastingService.start(database.url);
-    const onhand = connect(service.grpcAddress, { deadlineMs: PATIENCE_MS });
-    return new SyncingStores(database, service, onhand, mkdtempSync(join(tmpdir(), 'onhand-stores-')));
-  }
+  constructor(readonly onhand: Onhand) {}
 
   async stop(): Promise<void> {
     await this.endAll();
-    this.onhand.close();
-    await this.service.stop();
-    await this.database.drop();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async endAll(): Promise<void> {
@@ -54,7 +40,7 @@ export class SyncingStores {
   /** A new store's id and file. */
   named(): { storeId: string; path: string } {
     const storeId = `S-${randomUUID().slice(0, 8)}`;
-    return { storeId, path: join(this.folder, storeId) };
+    return { storeId, path: join(this.#folder, storeId) };
   }
 
   async run(storeId: string, path: string): Promise<Running> {
@@ -102,6 +88,28 @@ export class SyncingStores {
       return JSON.stringify(sorted(store.state.stocks)) === JSON.stringify(sorted(central));
     };
     await until(agreed, 'the store and the service do not agree', PATIENCE_MS);
+  }
+}
+
+/** Such stores, and a real service with a database of its own. */
+export class SyncingStores extends StoresInProcess {
+  private constructor(
+    readonly database: TestDatabase,
+    readonly service: LastingService,
+  ) {
+    super(connect(service.grpcAddress, { deadlineMs: PATIENCE_MS }));
+  }
+
+  static async start(): Promise<SyncingStores> {
+    const database = await createTestDatabase();
+    return new SyncingStores(database, await LastingService.start(database.url));
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop();
+    this.onhand.close();
+    await this.service.stop();
+    await this.database.drop();
   }
 
   /** Events of a store that came out of its log. */

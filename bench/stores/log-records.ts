@@ -27,7 +27,7 @@ export type LogRecord =
   /** A new log number: what was not acknowledged gets new messages. */
   | { readonly kind: 'epoch'; readonly epoch: number }
   | { readonly kind: 'acknowledged'; readonly sequence: number }
-  /** Stocks as they are in the service; a snapshot holds whatever was told before. What became of a message tells them, too. */
+  /** Stocks as they are in the service; a snapshot has all of them, whatever was told before. What became of a message tells them, too. */
   | {
       readonly kind: 'stocks';
       readonly stocks: readonly ToldStock[];

@@ -23,6 +23,8 @@ export type Deed = Pick<StoreOperation, 'productId' | 'type' | 'quantity'>;
 /** A store that sells with or without a line to the service: its file is all that it knows. */
 export class SimulatedStore implements StoreLog {
   readonly #changed = new EventEmitter();
+  /** The parts of a snapshot that has begun. */
+  #snapshot: readonly ToldStock[] = [];
   #numbered: Promise<void> = Promise.resolve();
   /** Acknowledged since this process started. */
   acknowledged = 0;
@@ -112,13 +114,17 @@ export class SimulatedStore implements StoreLog {
 
   async #take(update: SyncUpdate): Promise<void> {
     this.connected = update.kind !== 'interrupted';
+    if (update.kind !== 'snapshot') this.#snapshot = [];
     switch (update.kind) {
       case 'acknowledged':
         await this.#acknowledge(Number(update.sequence), update.results);
         break;
       case 'snapshot':
+        this.#snapshot = [...this.#snapshot, ...update.stocks.map(toTold)];
+        if (update.complete) await this.#told(this.#snapshot, update);
+        break;
       case 'changes':
-        await this.#told(update);
+        await this.#told(update.stocks.map(toTold), update);
         break;
       case 'interrupted':
         this.interruptions++;
@@ -143,15 +149,14 @@ export class SimulatedStore implements StoreLog {
     );
   }
 
-  async #told(update: Extract<SyncUpdate, { kind: 'snapshot' | 'changes' }>): Promise<void> {
-    const isSnapshot = update.kind === 'snapshot';
-    const { cursor, stocks } = update;
-    const includedSequence = Number(update.includedSequence);
-    const records: LogRecord[] = [
-      { kind: 'stocks', stocks: stocks.map(toTold), includedSequence, isSnapshot },
-    ];
-    if (cursor !== '') records.push({ kind: 'cursor', cursor });
-    await this.#write(...records);
+  async #told(
+    stocks: readonly ToldStock[],
+    update: Extract<SyncUpdate, { kind: 'snapshot' | 'changes' }>,
+  ): Promise<void> {
+    const { kind, cursor, includedSequence } = update;
+    const isSnapshot = kind === 'snapshot';
+    const told = { kind: 'stocks', stocks, includedSequence: Number(includedSequence), isSnapshot } as const;
+    await this.#write(told, ...(cursor === '' ? [] : [{ kind: 'cursor', cursor } as const]));
   }
 
   async #write(...records: readonly LogRecord[]): Promise<void> {

@@ -53,6 +53,16 @@ export class StoreFleet {
     return this.stores.map(({ process }) => process.plan.storeId);
   }
 
+  /** The stores' logs. */
+  get files(): { readonly storeId: string; readonly path: string }[] {
+    return this.stores.map(({ process: { plan } }) => plan);
+  }
+
+  /** Operations that are acknowledged, as far as the stores know. */
+  get acknowledged(): number {
+    return this.stores.reduce((sum, { process }) => sum + process.durable, 0);
+  }
+
   /** Why a store's sync has ended, where one has. */
   get failures(): string[] {
     return this.stores.flatMap(({ process }) => process.report?.failure || []);

@@ -29,6 +29,12 @@ export class StoreProcess {
     return operations >= planned && pending === 0;
   }
 
+  /** Operations that are acknowledged, as far as the store knows. */
+  get durable(): number {
+    const { operations, pending } = this.report ?? { operations: 0, pending: 0 };
+    return operations - pending;
+  }
+
   /** The store's own stocks, by product. */
   async stocks(): Promise<Readonly<Record<string, number>>> {
     for (;;) {

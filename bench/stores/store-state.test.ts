@@ -14,7 +14,10 @@ const told = (includedSequence: number, net: number, version: number, isSnapshot
 });
 
 function stateOf(...records: readonly LogRecord[]): StoreState {
-  const state = new StoreState();
+  return applied(new StoreState(), records);
+}
+
+function applied(state: StoreState, records: readonly LogRecord[]): StoreState {
   for (const record of records) state.apply(record);
   return state;
 }
@@ -39,6 +42,15 @@ describe("a store's own stock", () => {
     expect(state.netOf('P')).toBe(100);
     state.apply(told(0, 80, 2, true));
     expect(state.netOf('P')).toBe(80);
+  });
+
+  test('of a product that is not in a snapshot any more is the sum of its operations after that', () => {
+    const elsewhere = { productId: 'Q', net: 5, version: 1 };
+    const state = stateOf(sale('P', 2), message(1, 1), sale('P', 3), {
+      ...{ kind: 'stocks', includedSequence: 0, isSnapshot: false, stocks: [elsewhere] },
+    });
+    state.apply({ kind: 'stocks', includedSequence: 1, isSnapshot: true, stocks: [] });
+    expect(state.stocks).toEqual({ P: -3 });
   });
 
   test('of one version, is what contains more of its own operations: one of them changed nothing', () => {
@@ -76,7 +88,8 @@ describe('messages', () => {
     operations?.map(({ quantity }) => quantity);
 
   test('stand for the same operations for ever, and are forgotten once they are not needed', () => {
-    const state = stateOf(sale('P', 1), sale('P', 2), sale('P', 3), message(1, 2), message(2, 1));
+    const records = [sale('P', 1), sale('P', 2), sale('P', 3), message(1, 2), message(2, 1)];
+    const state = applied(new StoreState(0), records);
     expect(ids(state.message(1))).toEqual([1, 2]);
     expect(ids(state.message(2))).toEqual([3]);
     state.apply(acknowledged(1));
@@ -84,6 +97,18 @@ describe('messages', () => {
     state.apply(told(1, 0, 1));
     expect(state.message(1)).toBeUndefined();
     expect(ids(state.message(2))).toEqual([3]);
+  });
+
+  test('that are acknowledged and contained are kept for a while: a failover may lose them', () => {
+    const records = [1, 2, 3, 4].flatMap((sequence) => [
+      ...[sale('P', sequence), message(sequence, 1), acknowledged(sequence), told(sequence, 0, sequence)],
+    ]);
+    const state = applied(new StoreState(2), records);
+    expect(state).toMatchObject({ firstSequence: 5, pending: 0, waiting: 0 });
+    state.apply({ kind: 'epoch', epoch: 2 });
+    state.apply(message(1, 2));
+    expect(state.waiting).toBe(0);
+    expect(ids(state.message(1))).toEqual([3, 4]);
   });
 
   test('of a new epoch have all that is still there, in its order', () => {

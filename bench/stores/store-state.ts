@@ -20,6 +20,12 @@ interface Told {
 }
 
 /**
+ * So many of the newest operations are kept though they are acknowledged and told of: a failover of the service's database to
+ * a standby that had not received everything may lose them, and then they are sent again.
+ */
+const KEPT_OPERATIONS = 10_000;
+
+/**
  * What a store knows: what its records come to, applied one after the other, while they are made as after a crash. The rule
  * of its stock: the newest that was told, and its own operations after that.
  */
@@ -36,6 +42,8 @@ export class StoreState {
   #waiting: StoreOperation[] = [];
   #includedSequence = 0;
   #acknowledged = 0;
+
+  constructor(private readonly keptOperations = KEPT_OPERATIONS) {}
 
   /** The store's own stock of a product. */
   netOf(productId: string): number {
@@ -115,9 +123,14 @@ export class StoreState {
     this.#acknowledged = 0;
   }
 
+  /** A snapshot has everything: of what is not in it nothing is known any more but the store's own operations. */
   #tell(stocks: readonly ToldStock[], includedSequence: number, isSnapshot: boolean): void {
-    const news = stocks.filter(
-      ({ productId, version }) => isSnapshot || this.#isNew(productId, { version, includedSequence }),
+    if (isSnapshot) {
+      this.#told.clear();
+      this.#net.clear();
+    }
+    const news = stocks.filter(({ productId, version }) =>
+      this.#isNew(productId, { version, includedSequence }),
     );
     for (const { productId, net, version } of news) {
       this.#told.set(productId, { version, includedSequence });
@@ -125,7 +138,7 @@ export class StoreState {
     }
     const products = new Set(news.map(({ productId }) => productId));
     for (const operation of this.#ownAfter(includedSequence))
-      if (products.has(operation.productId)) this.#add(operation);
+      if (isSnapshot || products.has(operation.productId)) this.#add(operation);
     this.#includedSequence = Math.max(this.#includedSequence, includedSequence);
     this.#forget();
   }
@@ -145,7 +158,12 @@ export class StoreState {
 
   #forget(): void {
     const done = Math.min(this.#acknowledged, this.#includedSequence);
-    while (this.#messages[0] !== undefined && this.#messages[0].sequence <= done) this.#messages.shift();
+    let kept = 0;
+    const oldest = this.#messages.findLastIndex(({ sequence, operations }) => {
+      if (sequence <= done) kept += operations.length;
+      return kept > this.keptOperations;
+    });
+    this.#messages.splice(0, oldest + 1);
   }
 
   #add(operation: StoreOperation): void {

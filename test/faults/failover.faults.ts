@@ -7,7 +7,6 @@ import { monotonicMs, type RecordedCall } from '../load/journal.js';
 import type { LoadPlan } from '../load/load-plan.js';
 import type { LoadProcess } from '../load/load-process.js';
 import { openStocks } from '../load/opening-stocks.js';
-import { until } from '../until.js';
 import { expectInTime, failuresByReason, firstAcceptedAfterMs, note } from './findings.js';
 import type { ReplicatedServers, ServerName } from './replicated-servers.js';
 import { Stage } from './stage.js';
@@ -169,14 +168,7 @@ test('asynchronous: what a failover loses is what the new primary had not receiv
   const servers = await stage.replicated('ASYNCHRONOUS');
   const loads = await putUpLoad(servers, { ...PLAN, seed: 'asynchronous' });
   await flow(loads);
-  // The standbys receive nothing more, so that there is something to lose.
-  for (const name of servers.standbys) {
-    await servers.run(name, "ALTER SYSTEM SET primary_conninfo = ''", 'SELECT pg_reload_conf()');
-  }
-  await until(
-    async () => (await servers.run(servers.primary, 'SELECT FROM pg_stat_replication')).length === 0,
-    'the standbys still stream',
-  );
+  await servers.cutStandbysOff();
   const cutMs = monotonicMs();
   await flow(loads);
   await servers.server(servers.primary).kill9();

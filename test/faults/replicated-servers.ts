@@ -9,6 +9,7 @@ import { withConnection } from '../../src/dev/postgres-session.js';
 import type { PostgresServer } from '../../src/dev/postmaster.js';
 import { reachableFolder } from '../../src/dev/server-account.js';
 import { migrate } from '../../src/postgres/migrate.js';
+import { until } from '../until.js';
 
 export const SERVER_NAMES = ['a', 'b', 'c'] as const;
 export type ServerName = (typeof SERVER_NAMES)[number];
@@ -100,6 +101,14 @@ export class ReplicatedServers {
     await this.run(next, 'SELECT pg_promote(true, 60)');
     this.primary = next;
     return next;
+  }
+
+  /** Lets the standbys receive nothing more: what is committed from now on is lost with the primary. */
+  async cutStandbysOff(): Promise<void> {
+    for (const name of this.standbys)
+      await this.run(name, "ALTER SYSTEM SET primary_conninfo = ''", 'SELECT pg_reload_conf()');
+    const streaming = () => this.run(this.primary, 'SELECT FROM pg_stat_replication');
+    await until(async () => (await streaming()).length === 0, 'the standbys still stream');
   }
 
   /** Stops every process of a server where it is: connections stay open, and nothing is answered. */

@@ -1,19 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Onhand } from '@onhand/client';
-import { decodeRecords, type StoreOperation } from '../../bench/stores/log-records.js';
 import { OnlineSales } from '../../bench/stores/online-sales.js';
 import { StoreFleet } from '../../bench/stores/store-fleet.js';
-import { withConnection } from '../../src/dev/postgres-session.js';
 import { SeededRandom } from '../feed/seeded-random.js';
 import { LastingService } from '../lasting-service.js';
 import { auditStocks } from '../store-audit.js';
 import { until } from '../until.js';
 import { note } from './findings.js';
 import { Stage } from './stage.js';
+import { countsAmong, expectEachOnce } from './store-files.js';
 
 const STORES = 20;
 /** Of each store: the real sales of 60 s and some more. */
@@ -35,7 +34,6 @@ interface Scene {
   readonly databaseUrl: string;
   readonly service: LastingService;
   readonly fleet: StoreFleet;
-  readonly folder: string;
   readonly onhand: Onhand;
 }
 
@@ -52,12 +50,8 @@ async function setUp(): Promise<Scene> {
   const onhand = stage.keep(connect(address, { deadlineMs: 30_000, limit: false }), async (one) =>
     one.close(),
   );
-  return { databaseUrl, service, fleet, folder, onhand };
+  return { databaseUrl, service, fleet, onhand };
 }
-
-/** Operations that are acknowledged, as far as the stores know. */
-const acknowledgedOf = ({ stores }: StoreFleet): number =>
-  stores.reduce((sum, { process: { report } }) => sum + (report ? report.operations - report.pending : 0), 0);
 
 /** While the lines are cut: kills the service and stores in turn, each only while load flows. */
 async function killInTurn({ service, databaseUrl, fleet }: Scene, random: SeededRandom): Promise<void> {
@@ -67,12 +61,8 @@ async function killInTurn({ service, databaseUrl, fleet }: Scene, random: Seeded
   );
   for (const [index, kind] of kills.entries()) {
     await pause(Math.max(0, startedMs + (CUTTING_MS * (index + 1)) / (kills.length + 1) - performance.now()));
-    const before = acknowledgedOf(fleet);
-    await until(
-      async () => acknowledgedOf(fleet) > before + 50,
-      'INVALID: no load flows before a kill',
-      30_000,
-    );
+    const before = fleet.acknowledged;
+    await until(async () => fleet.acknowledged > before + 50, 'INVALID: no load flows before a kill', 30_000);
     if (kind === 'store') await random.pick(fleet.stores).process.kill9();
     else {
       await service.kill9();
@@ -82,44 +72,6 @@ async function killInTurn({ service, databaseUrl, fleet }: Scene, random: Seeded
   await pause(Math.max(0, startedMs + CUTTING_MS - performance.now()));
 }
 
-const operationsOf = (path: string): StoreOperation[] =>
-  decodeRecords(readFileSync(path)).records.flatMap((record) =>
-    record.kind === 'operation' ? [record.operation] : [],
-  );
-
-const requestedBy = ({ type, quantity }: StoreOperation): number => (type === 'SALE' ? -quantity : quantity);
-
-/** Every operation of every store is exactly one event, and the sums are the same. */
-async function expectEachOnce({ databaseUrl, fleet, folder }: Scene): Promise<number> {
-  const { rows } = await withConnection(databaseUrl, (client) =>
-    client.query<{ store: string; ids: string[]; requested: number }>(
-      `SELECT store_id AS store, array_agg(event_id::text) AS ids, sum(requested_delta)::int AS requested
-       FROM event_log WHERE origin = 'SYNC' GROUP BY store_id`,
-    ),
-  );
-  const recorded = new Map(rows.map((row) => [row.store, row]));
-  let count = 0;
-  for (const storeId of fleet.storeIds) {
-    const operations = operationsOf(join(folder, `${storeId}.log`));
-    const { ids = [], requested } = recorded.get(storeId) ?? {};
-    expect(ids.sort()).toEqual(operations.map(({ eventId }) => eventId).sort());
-    expect(requested).toBe(operations.reduce((sum, operation) => sum + requestedBy(operation), 0));
-    count += operations.length;
-  }
-  return count;
-}
-
-/** Operations of stores that were counts, and that changed nothing since a count had seen them. */
-async function countsAmong(databaseUrl: string): Promise<{ absorbed: number; counts: number }> {
-  const { rows } = await withConnection(databaseUrl, (client) =>
-    client.query<{ absorbed: number; counts: number }>(
-      `SELECT count(*) FILTER (WHERE effect = 'ABSORBED')::int AS absorbed, count(*) FILTER (WHERE type = 'COUNT')::int AS counts
-       FROM event_log WHERE origin = 'SYNC'`,
-    ),
-  );
-  return rows[0]!;
-}
-
 test('20 stores with the real sales, lines cut at random, service and stores killed: each operation once, all agree', async () => {
   const scene = await setUp();
   const { fleet, onhand, databaseUrl } = scene;
@@ -127,7 +79,7 @@ test('20 stores with the real sales, lines cut at random, service and stores kil
   const online = stage.keep(new OnlineSales(onhand, fleet.storeIds, random, ONLINE_PER_SECOND), async (one) =>
     one.stop(),
   );
-  await until(async () => acknowledgedOf(fleet) > 0, 'INVALID: no load flows', 60_000);
+  await until(async () => fleet.acknowledged > 0, 'INVALID: no load flows', 60_000);
   fleet.beginCuts();
   await killInTurn(scene, random);
   fleet.settleLines();
@@ -147,7 +99,7 @@ test('20 stores with the real sales, lines cut at random, service and stores kil
     30_000,
   );
   const tookMs = performance.now() - settledMs;
-  const operations = await expectEachOnce(scene);
+  const operations = await expectEachOnce(databaseUrl, fleet.files);
   expect(fleet.failures).toEqual([]);
   const { absorbed, counts } = await countsAmong(databaseUrl);
   expect(`INVALID without counts and sales that they absorb: ${Math.min(absorbed, counts) > 0}`).toMatch(

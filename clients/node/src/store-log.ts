@@ -18,7 +18,8 @@ export interface StoreLog {
   readonly firstSequence: bigint;
   /**
    * A new log number: what was not acknowledged is numbered anew, from 1, and so is all else that is still there: a service
-   * that was restored from a backup may have lost what it had acknowledged. Event ids keep it once.
+   * that was restored from a backup, or whose database failed over to a standby that had not received everything, may have lost what
+   * it had acknowledged: what the log has kept of it is made good. Event ids keep it once.
    */
   begin(epoch: bigint): void | Promise<void>;
   /**

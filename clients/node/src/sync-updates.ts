@@ -19,7 +19,10 @@ export type SyncUpdate =
        */
       readonly results: OperationResult[];
     }
-  /** All stocks of the store, in parts: at the beginning, and where changes were lost. Complete: `cursor` is set, too. */
+  /**
+   * All stocks of the store, in parts: at the beginning, and where changes were lost. Complete: `cursor` is set, too, and what
+   * was in none of the parts is not there any more.
+   */
   | {
       readonly kind: 'snapshot';
       readonly stocks: Stock[];
