@@ -1,8 +1,8 @@
 import { InventoryError } from '../domain/errors.js';
-import { keyOf } from '../domain/judge-submissions.js';
 import type { Pool } from '../postgres/pool.js';
 import type { Pending } from './pending.js';
 import { type BatchObserver, settleBatch } from './settle-batch.js';
+import { orderedBy, SidingRound } from './siding-round.js';
 
 export interface LaneOptions {
   /** Where the primary is written now; undefined while there is none. */
@@ -29,9 +29,9 @@ const NEWEST_WEIGHT = 0.2;
 export class Lane {
   readonly #siding: Lane | undefined;
   #queue: Pending[] = [];
-  /** What runs now. */
-  #batch: Pending[] = [];
   #queuedCommands = 0;
+  /** On a siding: all that was queued when this round began. */
+  #round: SidingRound | undefined;
   #running: Promise<void> | undefined;
   /** How long a transaction that commits takes, on average. */
   #commitMs = 0;
@@ -54,7 +54,7 @@ export class Lane {
 
   /** Commands that wait, those on the siding too. */
   get length(): number {
-    return this.#queuedCommands + (this.#siding?.length ?? 0);
+    return this.#queuedCommands + (this.#round?.commands ?? 0) + (this.#siding?.length ?? 0);
   }
 
   /**
@@ -103,17 +103,27 @@ export class Lane {
   }
 
   async #drain(): Promise<void> {
-    const { writes } = this.options;
-    const observer = this.#observer;
-    const patient = this.#siding === undefined;
     while (this.#queue.length > 0) {
-      this.#batch = this.#take();
-      const stuck = await settleBatch(this.#batch, { writes, observer, patient });
-      this.#batch = [];
-      if (this.#siding === undefined) this.enqueue(stuck, 'FIRST');
-      else this.#siding.admit(stuck);
+      if (this.#siding === undefined) await this.#goRound();
+      else this.#siding.admit(await this.#settle(this.#take(), { patient: false, waits: true }));
     }
     this.#running = undefined;
+  }
+
+  /** Tries all that waits on this siding. A lock is waited for once in each round, or it would take as long as all of them. */
+  async #goRound(): Promise<void> {
+    const round = new SidingRound(this.#queue.splice(0));
+    this.#queuedCommands = 0;
+    this.#round = round;
+    const next = () => round.next(this.options.batchLimit);
+    for (let batch = next(), waits = true; batch.length > 0; batch = next(), waits = false)
+      round.tried(batch, await this.#settle(batch, { patient: true, waits }));
+    this.#round = undefined;
+    this.enqueue(round.left, 'FIRST');
+  }
+
+  #settle(batch: readonly Pending[], how: { patient: boolean; waits: boolean }): Promise<Pending[]> {
+    return settleBatch(batch, { writes: this.options.writes, observer: this.#observer, ...how });
   }
 
   /** The next submissions; those whose deadline has passed are dropped here, before they start, and never later. */
@@ -141,16 +151,7 @@ export class Lane {
 
   /** What is waited for here; undefined where nothing is. */
   private waitedFor(): ReadonlySet<string> | undefined {
-    if (this.#batch.length === 0 && this.#queue.length === 0) return undefined;
-    return new Set([...this.#batch, ...this.#queue].flatMap(orderedBy));
+    const waiting = [...(this.#round?.left ?? []), ...this.#queue];
+    return waiting.length === 0 ? undefined : new Set(waiting.flatMap(orderedBy));
   }
 }
-
-/**
- * What keeps it in order: its stocks; of a message its log, which stands for them, since none but messages of the same store
- * are about them here.
- */
-const orderedBy = ({ submission: { commands, message } }: Pending): string[] =>
-  message === undefined
-    ? commands.map(({ storeId, productId }) => keyOf(storeId, productId))
-    : [keyOf(message.storeId, '')];

@@ -15,14 +15,17 @@ export interface SceneOptions {
   readonly batchLimit?: number;
   /** Told why a batch is run again. */
   readonly retried?: (cause: string) => void;
+  /** Told of each transaction that has changed something. */
+  readonly committed?: (commands: number, seconds: number) => void;
 }
 
 /** For tests: a ledger with one lane of each kind. */
 export function openLedger(pool: Pool, options: SceneOptions = {}): Ledger {
-  const { queueLimit = 1_000, batchLimit = 100, retried = () => undefined } = options;
+  const { queueLimit = 1_000, batchLimit = 100 } = options;
+  const { retried = () => undefined, committed = () => undefined } = options;
   return new Ledger({
     ...{ writes: () => pool, lanes: 1, batchLanes: 1, syncLanes: 1, queueLimit, batchLimit },
-    observer: { batchCommitted: () => undefined, retried, failed: () => undefined },
+    observer: { batchCommitted: committed, retried, failed: () => undefined },
   });
 }
 

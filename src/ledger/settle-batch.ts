@@ -22,6 +22,8 @@ export interface SettleOptions {
   readonly observer: BatchObserver;
   /** Goes on until the deadline where an outcome is unknown, instead of giving it back after three tries. */
   readonly patient: boolean;
+  /** Waits for locks at first; else what others have locked is passed over at once. */
+  readonly waits: boolean;
 }
 
 const TRIES = 3;
@@ -36,9 +38,9 @@ const EVENT_ID_RERUNS = 10;
  * @returns those that cannot: others hold their stocks, or their outcome is still unknown. Never throws.
  */
 export async function settleBatch(batch: readonly Pending[], options: SettleOptions): Promise<Pending[]> {
-  const { patient } = options;
+  const { patient, waits } = options;
   let open = batch;
-  let skipLocked = false;
+  let skipLocked = !waits;
   let pauseMs = FIRST_PAUSE_MS;
   for (let tries = 1, reruns = 0; open.length > 0; ) {
     const answer = await attempt(open, skipLocked, options);
@@ -47,7 +49,8 @@ export async function settleBatch(batch: readonly Pending[], options: SettleOpti
     options.observer.retried(kind);
     if (kind === 'LOCK_TIMEOUT') {
       // A stock that another transaction is about to make cannot be passed by: parts of the batch find whose it is.
-      if (skipLocked) return patient && open.length > 1 ? divide(open, answer, options) : [...open];
+      if (skipLocked)
+        return patient && open.length > 1 ? divide(open, answer, { ...options, waits: false }) : [...open];
       skipLocked = true;
       continue;
     }
@@ -80,7 +83,8 @@ async function attempt(
   const submissions = batch.map((pending) => pending.submission);
   try {
     const { outcomes, stocks } = await runBatch(writes(), submissions, skipLocked);
-    const commands = submissions.reduce((sum, submission) => sum + submission.commands.length, 0);
+    const run = batch.filter((_, index) => outcomes[index] !== 'LOCKED');
+    const commands = run.reduce((sum, { size }) => sum + size, 0);
     observer.batchCommitted(commands, (performance.now() - startedMs) / 1000, stocks);
     const open = { stuck: [] as Pending[], forked: [] as { pending: Pending; error: InventoryError }[] };
     batch.forEach((pending, index) => {
