@@ -1,7 +1,7 @@
 import { InventoryError } from '../domain/errors.js';
 import type { StockKey, StockRow } from '../domain/types.js';
 import { Late, within } from '../in-time.js';
-import type { DatabaseReads, ReadOptions } from './database-reads.js';
+import type { DatabaseReads, ReadOptions, StockCopies } from './database-reads.js';
 import { Flights } from './flights.js';
 import { type Freshness, furthestOf, type ReadObserver } from './freshness.js';
 import { RESERVE_MS, SERVER_TIMEOUT_MS } from './source-search.js';
@@ -16,7 +16,7 @@ export type StocksAnswer = Freshness & { readonly stocks: StockRow[]; readonly m
 
 /** Reads of stocks: from this process's memory, else from Redis, else from the database; whose answers fill the caches. */
 export class ReadPath {
-  readonly #flights = new Flights<StockAnswer>();
+  readonly #flights = new Flights<StockAnswer[]>();
 
   constructor(
     /** Lists and histories come from there, always. */
@@ -51,7 +51,7 @@ export class ReadPath {
     const cached = options.strong ? [] : await this.#cachedOf([...wanted.values()]);
     const found = new Map(cached.map(({ stock }) => [nameOf(stock), stock]));
     const rest = [...wanted].filter(([name]) => !found.has(name)).map(([, key]) => key);
-    const read = rest.length === 0 ? [] : await this.#readStocks(rest, options);
+    const read = rest.length === 0 ? [] : await this.#readSeveral(rest, options);
     for (const { stock } of read) found.set(nameOf(stock), stock);
     const stocks = [...wanted.keys()].flatMap((name) => found.get(name) ?? []);
     const missing = stocks
@@ -76,64 +76,61 @@ export class ReadPath {
   }
 
   async #search(key: StockKey, minVersion: bigint, options: ReadOptions): Promise<StockAnswer> {
-    if (options.strong) return await this.#readStock(key, minVersion, options);
-    const shared = await this.caches.getShared(key);
+    const shared = options.strong ? undefined : await this.caches.getShared(key);
     if (shared !== undefined && shared.stock.version >= minVersion) return shared;
-    const old = this.database.silent ? await this.#oldOf(key, minVersion) : undefined;
-    if (old !== undefined) return old;
+    const read = () => this.#read(this.database.get(key, minVersion, options));
     // A version that was asked for is looked for further than others look; and who knows of version 1 must not be told by a
     // read that began before it was made.
-    if (minVersion > 0n) return await this.#readStock(key, minVersion, options);
-    return await this.#joinFlight(key, options);
+    const alone = options.strong || minVersion > 0n;
+    const join = () => this.#flights.join(nameOf(key), options.deadlineMs, read);
+    const [answer] = await this.#orOld([key], minVersion, options, alone ? read : join);
+    return answer!;
+  }
+
+  #readSeveral(keys: readonly StockKey[], options: ReadOptions): Promise<StockAnswer[]> {
+    return this.#orOld(keys, 0n, options, () => this.#read(this.database.batchGet(keys, options)));
+  }
+
+  async #read(reading: Promise<StockCopies>): Promise<StockAnswer[]> {
+    const { copies, ...freshness } = await reading;
+    this.caches.read(copies);
+    return copies.map(({ stock }) => ({ stock, ...freshness }));
   }
 
   /**
-   * The database is waited for no longer than one server is where another one could answer: here an old copy. And who has
-   * less time than the one who began the flight does not wait for it in vain.
+   * What the database answers; or old copies, where it says nothing, fails or knows only what is older still. It is waited
+   * for no longer than one server is where another one could answer; and who joined a read of somebody with more time does
+   * not wait for it in vain.
    */
-  async #joinFlight(key: StockKey, options: ReadOptions): Promise<StockAnswer> {
-    const { deadlineMs } = options;
-    const flight = this.#flights.join(nameOf(key), deadlineMs, () => this.#readStock(key, 0n, options));
+  async #orOld(
+    keys: readonly StockKey[],
+    minVersion: bigint,
+    { strong, deadlineMs }: ReadOptions,
+    read: () => Promise<StockAnswer[]>,
+  ): Promise<StockAnswer[]> {
+    if (strong) return await read();
+    const known = this.database.silent ? await this.#oldOf(keys, minVersion) : undefined;
+    if (known !== undefined) return known;
+    const reading = read();
     const leftMs = deadlineMs - RESERVE_MS - performance.now();
     try {
-      return await within(Math.min(leftMs, SERVER_TIMEOUT_MS), flight);
-    } catch (error) {
-      if (!(error instanceof Late)) throw error;
-      return (await this.caches.getOld(key)) ?? (await flight);
-    }
-  }
-
-  /** An old copy that will do, whatever its age. */
-  async #oldOf(key: StockKey, minVersion: bigint): Promise<StockAnswer | undefined> {
-    const old = await this.caches.getOld(key);
-    return old !== undefined && old.stock.version >= minVersion ? old : undefined;
-  }
-
-  async #readStock(key: StockKey, minVersion: bigint, options: ReadOptions): Promise<StockAnswer> {
-    try {
-      const { copies, ...freshness } = await this.database.get(key, minVersion, options);
-      this.caches.read(copies);
-      const answer = { stock: copies[0]!.stock, ...freshness };
+      const answers = await within(Math.min(leftMs, SERVER_TIMEOUT_MS), reading);
       // A replica that has been cut off for long, and no primary.
-      const old = answer.stale && !options.strong ? await this.#oldOf(key, minVersion) : undefined;
-      return old !== undefined && old.maxAgeMs < answer.maxAgeMs ? old : answer;
+      const old = answers.some(({ stale }) => stale) ? await this.#oldOf(keys, minVersion) : undefined;
+      return old !== undefined && furthestOf(old).maxAgeMs < furthestOf(answers).maxAgeMs ? old : answers;
     } catch (error) {
-      const old = options.strong ? undefined : await this.#oldOf(key, minVersion);
-      if (old === undefined) throw error;
-      return old;
+      const old = await this.#oldOf(keys, minVersion);
+      if (old !== undefined) return old;
+      if (error instanceof Late) return await reading;
+      throw error;
     }
   }
 
-  async #readStocks(keys: readonly StockKey[], options: ReadOptions): Promise<StockAnswer[]> {
-    try {
-      const { copies, ...freshness } = await this.database.batchGet(keys, options);
-      this.caches.read(copies);
-      return copies.map(({ stock }) => ({ stock, ...freshness }));
-    } catch (error) {
-      const old = options.strong ? [] : await Promise.all(keys.map((key) => this.caches.getOld(key)));
-      if (old.length === 0 || old.includes(undefined)) throw error;
-      return old as CachedStock[];
-    }
+  /** Old copies that will do, whatever their age: of all of these or of none. */
+  async #oldOf(keys: readonly StockKey[], minVersion: bigint): Promise<CachedStock[] | undefined> {
+    const old = await Promise.all(keys.map((key) => this.caches.getOld(key)));
+    const doing = old.filter((each) => each !== undefined && each.stock.version >= minVersion);
+    return doing.length === keys.length ? (doing as CachedStock[]) : undefined;
   }
 
   async #cachedOf(keys: readonly StockKey[]): Promise<CachedStock[]> {

@@ -46,13 +46,22 @@ export class HeldReads extends DatabaseReads {
   }
 
   override async get(...question: Parameters<DatabaseReads['get']>): ReturnType<DatabaseReads['get']> {
-    const answer = await super.get(...question);
-    await new Promise<void>((resolve) => this.#held.push(resolve));
-    return answer;
+    return await this.#hold(await super.get(...question));
+  }
+
+  override async batchGet(
+    ...question: Parameters<DatabaseReads['batchGet']>
+  ): ReturnType<DatabaseReads['batchGet']> {
+    return await this.#hold(await super.batchGet(...question));
   }
 
   release(): void {
     for (const release of this.#held.splice(0)) release();
+  }
+
+  async #hold<T>(answer: T): Promise<T> {
+    await new Promise<void>((resolve) => this.#held.push(resolve));
+    return answer;
   }
 }
 

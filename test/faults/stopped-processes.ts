@@ -19,17 +19,14 @@ const LONGEST_STOP_BEFORE_FILL_MS = 2_500;
 const BETWEEN_MS = 50;
 const PATIENCE_MS = 20_000;
 
-const READS = ['get(key, minVersion, options)', 'batchGet(keys, options)'];
+const READ = 'const { copies, ...freshness } = await reading;';
 
 /** Modules with which a service can be stopped between a read of the database and its way into the caches. */
 export const stoppingBeforeFills: readonly string[] = [
   pathToFileURL(join(projectRoot(), 'dist/test/staleness/fill-stop.js')).href,
   importOf({
     file: 'src/reads/read-path.js',
-    replace: READS.map((read) => {
-      const text = `const { copies, ...freshness } = await this.database.${read};`;
-      return [text, `${text} globalThis.stopBeforeFill();`];
-    }),
+    replace: [[READ, `${READ} globalThis.stopBeforeFill();`]],
   }),
 ];
 

@@ -1119,7 +1119,8 @@ export const InventoryService: GenService<{
     output: typeof GetResponseSchema;
   },
   /**
-   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
+   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`. Old copies are answered where no
+   * database answers in time, and there is one of every stock.
    *
    * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    *

@@ -2565,7 +2565,8 @@ export const InventoryServiceService = {
     responseDeserialize: (value: Buffer): GetResponse => GetResponse.decode(value),
   },
   /**
-   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
+   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`. Old copies are answered where no
+   * database answers in time, and there is one of every stock.
    *
    * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    */
@@ -2755,7 +2756,8 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    */
   get: handleUnaryCall<GetRequest, GetResponse>;
   /**
-   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
+   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`. Old copies are answered where no
+   * database answers in time, and there is one of every stock.
    *
    * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    */
@@ -2892,7 +2894,8 @@ export interface InventoryServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`.
+   * Reads up to 500 stocks at once; keys that have no stock come back as `missing`. Old copies are answered where no
+   * database answers in time, and there is one of every stock.
    *
    * Reasons, in order of precedence: INVALID_FIELD, QUEUE_FULL.
    */
