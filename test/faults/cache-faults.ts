@@ -133,15 +133,9 @@ export async function cutOneOff({ toRedis }: Scene): Promise<void> {
 
 /** Near enough to be read, and late enough that what is written is long known elsewhere when they show it. */
 export async function lateStandbys({ servers }: Scene): Promise<void> {
-  const set = async (delayMs: number) => {
-    for (const name of servers.standbys) {
-      const statement = `ALTER SYSTEM SET recovery_min_apply_delay = '${delayMs}ms'`;
-      await servers.run(name, statement, 'SELECT pg_reload_conf()');
-    }
-  };
-  await set(LATE_MS);
+  await servers.delayStandbys(LATE_MS);
   await pause(LATE_FOR_MS);
-  await set(0);
+  await servers.delayStandbys(0);
 }
 
 /** All that is not in a process's memory comes from the standbys then. */

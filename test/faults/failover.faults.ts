@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { withConnection } from '../../src/dev/postgres-session.js';
 import { audit } from '../load/audit.js';
 import { monotonicMs, type RecordedCall } from '../load/journal.js';
 import type { LoadPlan } from '../load/load-plan.js';
 import type { LoadProcess } from '../load/load-process.js';
+import { lostCalls } from '../load/lost-calls.js';
 import { openStocks } from '../load/opening-stocks.js';
 import { expectInTime, failuresByReason, firstAcceptedAfterMs, note } from './findings.js';
 import type { ReplicatedServers, ServerName } from './replicated-servers.js';
@@ -187,12 +187,3 @@ test('asynchronous: what a failover loses is what the new primary had not receiv
   expect(await audit(servers.url(servers.primary), unanswered)).toMatchObject({ problems: [] });
   await stage.expectServicesAlive();
 }, 600_000);
-
-/** What callers were told is done, and the log does not have. */
-async function lostCalls(url: string, calls: readonly RecordedCall[]): Promise<Set<RecordedCall>> {
-  const { rows } = await withConnection(url, (client) => client.query('SELECT event_id FROM event_log'));
-  const recorded = new Set(rows.map(({ event_id }) => event_id));
-  const isLost = ({ tries, commands }: RecordedCall) =>
-    tries.at(-1)?.results !== undefined && commands.some(({ eventId }) => !recorded.has(eventId));
-  return new Set(calls.filter(isLost));
-}

@@ -16,6 +16,7 @@ export type ServerName = (typeof SERVER_NAMES)[number];
 
 /** Three servers for memory's sake small; as durable as production's. */
 const SETTINGS = { shared_buffers: '64MB', max_connections: '120' };
+const PROMOTION_PATIENCE_MS = 60_000;
 
 /** A primary and two standbys of the test's own, whose roles change as the test wants; `a` is the primary at first. */
 export class ReplicatedServers {
@@ -81,6 +82,20 @@ export class ReplicatedServers {
     this.#servers.set(name, await startReplica(options));
   }
 
+  /** Lets the standbys of now show everything so late. */
+  async delayStandbys(delayMs: number): Promise<void> {
+    const statement = `ALTER SYSTEM SET recovery_min_apply_delay = '${delayMs}ms'`;
+    for (const name of this.standbys) await this.run(name, statement, 'SELECT pg_reload_conf()');
+  }
+
+  /** Starts a primary that was lost, at an address that no service knows: to see what it held. */
+  async startApart(name: ServerName): Promise<void> {
+    this.#servers.set(
+      name,
+      await startPrimary({ dataDir: this.#dataDir(name), port: 0, settings: SETTINGS }),
+    );
+  }
+
   /**
    * Makes the standby that has come furthest the primary, and lets the other one follow it. What was the primary is left
    * as it is. Returns when the new one takes writes.
@@ -98,7 +113,13 @@ export class ReplicatedServers {
       'SELECT pg_reload_conf()',
     );
     await this.#waitForStandbys(next);
-    await this.run(next, 'SELECT pg_promote(true, 60)');
+    // It does not wait for itself: its snapshot would be in the way of what is still to be replayed.
+    await this.run(next, 'SELECT pg_promote(false)');
+    const isPrimary = async () => {
+      const [row] = await this.run(next, 'SELECT NOT pg_is_in_recovery() AS primary');
+      return row?.primary === true;
+    };
+    await until(isPrimary, `${next} does not become the primary`, PROMOTION_PATIENCE_MS);
     this.primary = next;
     return next;
   }

@@ -1,6 +1,7 @@
 import { withConnection } from '../../src/dev/postgres-session.js';
 import type { RecordedCall, Result, Try } from './journal.js';
 import type { Command } from './load-plan.js';
+import { isRead, unexplained, type Version } from './stock-order.js';
 
 /**
  * Compares what callers were told with what the database holds. Every list of the report must be empty, whatever faults
@@ -70,7 +71,7 @@ export async function audit(databaseUrl: string, calls: readonly RecordedCall[])
     ...[...histories].flatMap(([id, history]) => compareCommand(history, byId.get(id) ?? [])),
     ...events.flatMap((event) => neverSent(event, histories)),
     ...compareStocks(events, stocks),
-    ...outOfOrder(events, histories),
+    ...unexplained(ordersOf(events, histories), calls),
   ];
   const outcomes = [...histories.values()].map(({ result }) => result !== undefined);
   return {
@@ -90,8 +91,9 @@ interface History {
 
 function commandHistories(calls: readonly RecordedCall[]): Map<string, History> {
   const histories = new Map<string, History>();
-  for (const { rpc, commands, tries } of calls) {
-    if (rpc === 'Get') continue;
+  for (const call of calls) {
+    if (isRead(call)) continue;
+    const { commands, tries } = call;
     const results = new Map(tries.at(-1)?.results?.map((result) => [result.eventId, result]));
     for (const command of commands) {
       const id = `${command.storeId} ${command.eventId}`;
@@ -158,19 +160,23 @@ function compareStocks(events: readonly EventRow[], stocks: readonly StockRow[])
   return [...problems, ...[...sums.keys()].map((key) => `${key} has events and is no stock`)];
 }
 
-/** What was answered before something else was sent has the lower version. */
-function outOfOrder(events: readonly EventRow[], histories: ReadonlyMap<string, History>): string[] {
-  const problems: string[] = [];
-  const lastSent = new Map<string, number>();
-  for (const event of events) {
-    const history = histories.get(`${event.store_id} ${event.event_id}`);
-    if (!event.accepted || history === undefined) continue;
-    const key = `${event.store_id} ${event.product_id}`;
-    const sentMs = lastSent.get(key) ?? 0;
-    const answeredMs = history.result === undefined ? undefined : history.tries.at(-1)?.endedMs;
-    if (answeredMs !== undefined && answeredMs < sentMs)
-      problems.push(`${key}: version ${event.version} was answered before an earlier version was sent`);
-    lastSent.set(key, Math.max(sentMs, history.tries[0]?.sentMs ?? 0));
+/** The versions of each stock, with what callers know of the event that made each. */
+function ordersOf(
+  events: readonly EventRow[],
+  histories: ReadonlyMap<string, History>,
+): Map<string, Version[]> {
+  const orders = new Map<string, Version[]>();
+  for (const { store_id, product_id, event_id, accepted, net_after } of events) {
+    if (!accepted) continue;
+    const stock = `${store_id} ${product_id}`;
+    const order = orders.get(stock) ?? [{ net: 0, sentMs: Number.NEGATIVE_INFINITY, answeredMs: undefined }];
+    const { tries, result } = histories.get(`${store_id} ${event_id}`) ?? {};
+    order.push({
+      net: net_after,
+      sentMs: Math.max(order.at(-1)!.sentMs, tries?.[0]?.sentMs ?? Number.NEGATIVE_INFINITY),
+      answeredMs: result && tries?.at(-1)?.endedMs,
+    });
+    orders.set(stock, order);
   }
-  return problems;
+  return orders;
 }

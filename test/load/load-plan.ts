@@ -37,7 +37,7 @@ export interface OpenLoop {
   readonly perSecond: number;
 }
 
-export const RPCS = ['Get', 'Sell', 'Restock', 'ApplyAtomic', 'ApplyIndependent'] as const;
+export const RPCS = ['Get', 'GetStrong', 'Sell', 'Restock', 'ApplyAtomic', 'ApplyIndependent'] as const;
 export type Rpc = (typeof RPCS)[number];
 
 /** Stocks of some stores: `<prefix>-1` and so on, each with the products `p-1` and so on. */
@@ -55,7 +55,7 @@ export interface Command {
   readonly eventId: string;
 }
 
-/** One call of the service: a read of the stock of its one command, or a change. */
+/** One call of the service: a read of the stock of its one command, by default or STRONG, or a change. */
 export interface Call {
   readonly rpc: Rpc;
   readonly commands: readonly Command[];
@@ -71,7 +71,7 @@ export const productIds = ({ products }: StockSet): string[] =>
 export function callAt(plan: LoadPlan, index: number): Call {
   const dice = roll(`${plan.seed}/${index}`);
   const rpc = chosenRpc(plan.mix, dice.share);
-  if (rpc === 'Get' || rpc === 'Sell' || rpc === 'Restock') {
+  if (!rpc.startsWith('Apply')) {
     return { rpc, commands: [command(plan, dice, dice.store, rpc === 'Restock')] };
   }
   const operations = Array.from({ length: plan.batchSize ?? 1 }, (_, position) =>

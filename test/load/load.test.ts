@@ -3,10 +3,11 @@ import { withConnection } from '../../src/dev/postgres-session.js';
 import { createTestDatabase, type TestDatabase } from '../../src/dev/test-database.js';
 import { type ServiceProcess, startService } from '../service-process.js';
 import { audit } from './audit.js';
-import type { RecordedCall } from './journal.js';
-import { callAt, type LoadPlan } from './load-plan.js';
+import type { RecordedCall, Result, Try } from './journal.js';
+import { callAt, type LoadPlan, type Rpc } from './load-plan.js';
 import { LoadProcess } from './load-process.js';
 import { openStocks } from './opening-stocks.js';
+import { isRead } from './stock-order.js';
 
 const PLAN: LoadPlan = {
   seed: 'load',
@@ -14,7 +15,7 @@ const PLAN: LoadPlan = {
   connections: 2,
   load: { inFlight: 16 },
   stocks: { storePrefix: 'store', stores: 2, products: 5 },
-  mix: { Sell: 3, Restock: 1, Get: 1 },
+  mix: { Sell: 3, Restock: 1, Get: 1, GetStrong: 1 },
   deadlineMs: 5_000,
   seconds: 30,
 };
@@ -68,7 +69,7 @@ describe('a load client against a service, and the audit of its journal', () => 
   test('finds nothing wrong with a service that does its work', async () => {
     const { acknowledged, unknown, events, problems } = await audit(database.url, calls);
     expect(problems).toEqual([]);
-    const changes = calls.filter(({ rpc }) => rpc !== 'Get').length;
+    const changes = calls.filter((call) => !isRead(call)).length;
     expect({ acknowledged, unknown, events }).toEqual({
       acknowledged: changes,
       unknown: 0,
@@ -105,9 +106,42 @@ describe('a load client against a service, and the audit of its journal', () => 
     expect(await problems(calls.with(index, denied))).toEqual([expect.stringContaining('told of no change')]);
     const answeredEarly = { ...call, tries: [{ ...call.tries[0]!, endedMs: 0 }] };
     const { storeId, productId } = call.commands[0]!;
-    expect(await problems(calls.with(index, answeredEarly))).toEqual([
-      expect.stringContaining(`${storeId} ${productId}: version`),
+    expect(await problems(calls.with(index, answeredEarly))).toContainEqual(
+      expect.stringMatching(`^${storeId} ${productId}: version .* before an earlier version was sent`),
+    );
+  });
+
+  /** The journal with the last answer of this kind changed. */
+  const withLast = (rpc: Rpc, accepted: boolean, change: { endedMs?: number }, told: Partial<Result>) => {
+    const isWanted = (call: RecordedCall) => {
+      const [result] = call.tries[0]?.results ?? [];
+      return call.rpc === rpc && result?.accepted === accepted && (result.version ?? 0) > 2;
+    };
+    const index = calls.findLastIndex(isWanted);
+    const call = calls[index]!;
+    const [first] = call.tries as [Try];
+    const results = [{ ...first.results![0]!, ...told }];
+    return calls.with(index, { ...call, tries: [{ ...first, ...change, results }] });
+  };
+  const OPENING = { version: 1, net: 50 };
+
+  test('finds reads and refusals that no order of the events explains', async () => {
+    expect(await problems(withLast('Get', true, {}, OPENING))).toEqual([]);
+    expect(await problems(withLast('Get', true, {}, { net: -1 }))).toEqual([
+      expect.stringMatching(/: Get told -1 at version \d+, which was \d+$/),
     ]);
+    expect(await problems(withLast('Get', true, {}, { version: 10_000 }))).toEqual([
+      expect.stringMatching(/: Get told \d+ at version 10000, which was undefined$/),
+    ]);
+    expect(await problems(withLast('Get', true, { endedMs: 0 }, {}))).toEqual([
+      expect.stringMatching(/: Get told \d+ at version \d+, before that was sent$/),
+    ]);
+    expect(await problems(withLast('GetStrong', true, {}, OPENING))).toEqual([
+      expect.stringMatching(/: GetStrong told version 1; version \d+ was known before it was sent$/),
+    ]);
+    expect(await problems(withLast('Sell', false, {}, OPENING))).toContainEqual(
+      expect.stringMatching(/: Sell told version 1; version \d+ was known before it was sent$/),
+    );
   });
 
   test('finds stocks that their events do not make', async () => {

@@ -54,8 +54,10 @@ export function perform(client: InventoryServiceClient, call: Call, deadlineMs: 
       (error, response) =>
         resolve(error === null ? { results: toResults(response) } : fromError(error, first));
     switch (call.rpc) {
-      case 'Get': {
-        const request = { ...first, consistency: Consistency.UNSPECIFIED, minVersion: 0n };
+      case 'Get':
+      case 'GetStrong': {
+        const consistency = call.rpc === 'Get' ? Consistency.UNSPECIFIED : Consistency.STRONG;
+        const request = { ...first, consistency, minVersion: 0n };
         client.get(
           request,
           metadata,
