@@ -197,7 +197,7 @@ export function drawOverloadReport(
   }
   const { done, recorded } = result.checks;
   return [
-    `${count(result.peakPerSecond)} sales a second can be done${result.pinned ? ', the service alone on one processor' : ''}.`,
+    `${count(result.peakPerSecond)} sales a second can be done${result.pinned ? ', the service with a quarter of one processor' : ''}.`,
     table.toString(),
     `Checked: of ${count(done)} sales that were answered in time, all are among the ${count(recorded)} of the event log.`,
   ].join('\n');
