@@ -39,6 +39,12 @@ describe('protobuf', () => {
     ...[0xa5, 0x06, 1, 2, 3, 4, 0xf8, 0xff, 0xff, 0xff, 0x0f, 1],
   ];
   const invalid = { storeId: 'Store ID must not contain control or invalid characters' };
+  /** A field with this tag that is a message of these bytes. */
+  const nest = (tag: number, bytes: readonly number[]) => [
+    ...[tag, 0x80 | (bytes.length & 0x7f), bytes.length >> 7],
+    ...bytes,
+  ];
+  const [OCCURRED_TIME, METADATA] = [0x2a, 0x32];
 
   test.each<[string, number[], Problems]>([
     ['quantity 2^31', [0x18, 0x80, 0x80, 0x80, 0x80, 8], quantity('must be at least 1')],
@@ -48,6 +54,15 @@ describe('protobuf', () => {
     [
       'unknown fields of every kind, which are ignored, and quantity 0',
       [...unknown, 0x18, 0],
+      quantity('must be at least 1'),
+    ],
+    [
+      'unknown fields of every kind in an entry of the metadata and in the time, and quantity 0',
+      [
+        ...nest(METADATA, [0x0a, 1, 0x61, ...unknown]),
+        ...nest(OCCURRED_TIME, [0x08, 0x80, 0xe2, 0xcf, 0xaa, 0x06, ...unknown]),
+        ...[0x18, 0],
+      ],
       quantity('must be at least 1'),
     ],
   ])('%s is a wrong field', async (_name, bytes, problems) => {
@@ -88,6 +103,51 @@ describe('protobuf', () => {
   ])('%s cannot be decoded', async (_name, bytes) => {
     for (const transport of BINARY_TRANSPORTS) {
       await refuses(transport, () => withBytes(...bytes), refused(transport, 'MALFORMED_MESSAGE'));
+    }
+  });
+
+  test.each<[string, number[]]>([
+    ['tag 0 at its end', [0x00]],
+    ['tag 0, then what would be a field of the sale', [0x00, 0x18, 2]],
+    ['field 0 of another kind', [0x02, 0]],
+    ['the end of a group that never began', END_GROUP],
+    ['a group that never ends', START_GROUP],
+    ['the end of another group', [...START_GROUP, 0xac, 0x06]],
+    ['wire type 6', [0xa6, 0x06, 0]],
+    ['wire type 7', [0xa7, 0x06, 0]],
+    ['a tag of more than 32 bits', [0x98, 0x80, 0x80, 0x80, 0x10, 1]],
+  ])('an entry of the metadata or a time with %s cannot be decoded', async (_name, bytes) => {
+    for (const transport of BINARY_TRANSPORTS) {
+      for (const tag of [METADATA, OCCURRED_TIME]) {
+        const message = () => withBytes(0x18, 1, ...nest(tag, bytes));
+        await refuses(transport, message, refused(transport, 'MALFORMED_MESSAGE'));
+      }
+    }
+  });
+
+  test('an invalid tag two messages deep cannot be decoded', async () => {
+    const { storeId, productId } = target.good;
+    const text = (tag: number, value: string) => nest(tag, [...Buffer.from(value)]);
+    const operation = [...text(0x12, productId), 0x18, 1, 0x20, 1, ...nest(0x3a, [0x00])];
+    const message = Buffer.from([...text(0x0a, storeId), ...nest(0x12, operation)]);
+    for (const transport of BINARY_TRANSPORTS) {
+      expect(await target.send(transport, 'Apply', message)).toMatchObject(
+        refused(transport, 'MALFORMED_MESSAGE'),
+      );
+    }
+  });
+
+  // protobuf-es looks at neither, and no option of it makes it: it reads on, each byte once. What a parser makes of bytes
+  // that are no message is not said by the specification.
+  test.each<[string, number[]]>([
+    ['a text that goes on behind the end of the entry it is in', [METADATA, 3, 0x0a, 2, 0x61, 0x61]],
+    ['a field that begins with the end of a group', [0x0c, 1, 0x53]],
+  ])('%s cannot be decoded over gRPC; the other library reads it', async (_name, bytes) => {
+    const message = () => withBytes(...bytes, 0x18, 0);
+    await refuses('gRPC', message, refused('gRPC', 'MALFORMED_MESSAGE'));
+    for (const transport of ['Connect binary', 'gRPC-Web'] as const) {
+      const problems = quantity('must be at least 1');
+      await refuses(transport, message, refused(transport, 'INVALID_FIELD', problems));
     }
   });
 

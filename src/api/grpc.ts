@@ -8,6 +8,7 @@ import type {
 } from '@grpc/grpc-js';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { InventoryError } from '../domain/errors.js';
+import { InventoryService } from '../gen/connect/inventory/v1/inventory_service_pb.js';
 import {
   ApplyRequest,
   BatchGetRequest,
@@ -22,6 +23,7 @@ import {
   type WatchResponse,
 } from '../gen/grpc/inventory/v1/inventory_service.js';
 import type { Calls } from './call.js';
+import { checkEncoding, type Nesting, nestingOf } from './check-encoding.js';
 import { toGrpcError } from './error-details.js';
 import { malformedMessage, messageTooLarge } from './errors.js';
 import { keepDoor } from './grpc-door.js';
@@ -99,6 +101,11 @@ const REQUEST_TYPES: { [R in keyof Requests]: { decode(input: BinaryReader): Req
   watch: WatchRequest,
 };
 
+/** The one contract of both generators. */
+const NESTINGS = Object.fromEntries(
+  Object.entries(InventoryService.method).map(([rpc, { input }]) => [rpc, nestingOf(input)]),
+) as { [R in keyof Requests]: Nesting };
+
 /**
  * The request in these bytes.
  *
@@ -108,19 +115,12 @@ function decodeRequest<R extends keyof Requests>(rpc: R, bytes: Buffer): Request
   const limitBytes = limitOf(rpc);
   if (bytes.length > limitBytes) throw messageTooLarge(limitBytes);
   try {
-    checkTags(bytes);
-    return REQUEST_TYPES[rpc].decode(new BinaryReader(bytes));
+    const reader = new BinaryReader(bytes);
+    checkEncoding(reader, reader.len, NESTINGS[rpc]);
+    reader.pos = 0;
+    return REQUEST_TYPES[rpc].decode(reader);
   } catch (error) {
     throw malformedMessage(`The ${RPC_NAMES[rpc]} request`, '', error);
-  }
-}
-
-/** The generated code stops at an invalid tag as if the message ended there. Takes 0.3 µs for a sale. */
-function checkTags(bytes: Buffer): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    reader.skip(wireType, field);
   }
 }
 
