@@ -202,7 +202,7 @@ function commandLine(): Command {
   program
     .command('overload')
     .description(
-      'Sales at 1, 2 and 3 times what one process can do, with and without a limit of the calls under way in the client; about 3 minutes',
+      'Sales at 1 to 3 times what one process can do, of callers with gRPC stubs and with the client for Node.js; about 4 minutes',
     )
     .option('--seconds <n>', 'length of each measured run', wholeNumber(1, 60), 10)
     .option('--json', 'print JSON only, and write no file')

@@ -8,8 +8,6 @@ export interface OverloadPlan {
   readonly warmUpSeconds: number;
   readonly seconds: number;
   readonly deadlineMs: number;
-  /** Whether the client limits how many calls are under way. */
-  readonly limited: boolean;
 }
 
 /** What became of the sales that were sent while it counted. */

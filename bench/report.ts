@@ -178,7 +178,7 @@ export function drawOverloadReport(
 ): string {
   const head = [
     'Asked for',
-    'client',
+    'callers',
     'offered /s',
     'done /s',
     'of the peak',
@@ -189,7 +189,7 @@ export function drawOverloadReport(
   const table = newTable([...head, 'p50 ms', 'p99 ms', 'refusals p50 ms', 'load CPUs'], colours);
   for (const run of result.runs) {
     table.push([
-      ...[`${run.times} x`, run.limited ? 'limited' : 'not limited', count(run.offered)],
+      ...[`${run.times.toFixed(1)} x`, run.callers, count(run.offered)],
       ...[count(run.done), `${Math.round(100 * run.share)} %`],
       ...[run.refusedThere, run.refusedHere, run.late].map(count),
       ...[count(run.p50Ms), count(run.p99Ms), count(run.refusalP50Ms), run.loadCpus.toFixed(2)],
@@ -197,7 +197,7 @@ export function drawOverloadReport(
   }
   const { done, recorded } = result.checks;
   return [
-    `${count(result.peakPerSecond)} sales a second can be done${result.pinned ? ', the service with a quarter of one processor' : ''}.`,
+    `Asked for so many times the most that the service did for these callers${result.pinned ? '; with one processor, or a quarter of it for the client' : ''}.`,
     table.toString(),
     `Checked: of ${count(done)} sales that were answered in time, all are among the ${count(recorded)} of the event log.`,
   ].join('\n');

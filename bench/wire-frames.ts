@@ -93,7 +93,11 @@ export function preface(): Buffer {
  * The header blocks of a connection that calls one method only: the first one puts its headers into the connection's
  * table, the later ones name them by number, as any HTTP/2 client does.
  */
-export function headerBlocks(path: string, authority: string): { first: Buffer; later: Buffer } {
+export function headerBlocks(
+  path: string,
+  authority: string,
+  timeout = '5S',
+): { first: Buffer; later: Buffer } {
   const text = (value: string) => Buffer.from([value.length, ...Buffer.from(value, 'latin1')]);
   const methodPost = 0x83;
   const schemeHttp = 0x86;
@@ -108,7 +112,10 @@ export function headerBlocks(path: string, authority: string): { first: Buffer; 
     Buffer.from([0x40]), // a new name
     text('te'),
     text('trailers'),
+    Buffer.from([0x40]),
+    text('grpc-timeout'),
+    text(timeout),
   ]);
-  // The table's newest entry has number 62: te; the oldest of the four is :path.
-  return { first, later: Buffer.from([methodPost, schemeHttp, 0xc1, 0xc0, 0xbf, 0xbe]) };
+  // The table's newest entry has number 62: grpc-timeout; the oldest of the five is :path.
+  return { first, later: Buffer.from([methodPost, schemeHttp, 0xc2, 0xc1, 0xc0, 0xbf, 0xbe]) };
 }

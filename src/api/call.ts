@@ -42,8 +42,8 @@ export interface StreamFacts extends CallFacts {
 const NO_FACTS: CallFacts = {};
 
 /** Without a deadline from the caller. */
-export const DEFAULT_DEADLINE_MS = 5_000;
-export const LONGEST_DEADLINE_MS = 30_000;
+const DEFAULT_DEADLINE_MS = 5_000;
+const LONGEST_DEADLINE_MS = 30_000;
 /** A stream's deadline may be any; a timer can hold no more than this. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /**

@@ -2,13 +2,16 @@ import { type ServerInterceptingCall, type ServerInterceptor, status } from '@gr
 import type { Calls } from './call.js';
 import { toGrpcError } from './error-details.js';
 import { messageTooLarge, UNARY_LIMIT_BYTES } from './errors.js';
-import { RPC_BY_PATH, type RpcKey } from './rpcs.js';
+import { RPC_NAMES, type RpcKey, SERVICE_NAME } from './rpcs.js';
 
 export const SYNC_LIMIT_BYTES = 1024 * 1024;
 
 /** The longest message of an RPC, in bytes. */
 export const limitOf = (rpc: RpcKey): number => (rpc === 'sync' ? SYNC_LIMIT_BYTES : UNARY_LIMIT_BYTES);
 
+const RPC_BY_PATH = new Map(
+  Object.entries(RPC_NAMES).map(([rpc, name]) => [`/${SERVICE_NAME}/${name}`, rpc as RpcKey]),
+);
 /** How grpc-js begins to say that what it receives is more than it may take. */
 const TOO_LARGE = 'Received message';
 

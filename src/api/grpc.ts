@@ -26,11 +26,9 @@ import type { Calls } from './call.js';
 import { checkEncoding, type Nesting, nestingOf } from './check-encoding.js';
 import { toGrpcError } from './error-details.js';
 import { malformedMessage, messageTooLarge } from './errors.js';
-import { keepDoor } from './grpc-door.js';
 import { IncomingMessages } from './grpc-incoming.js';
 import { sendStream } from './grpc-stream.js';
 import { limitOf, reasonForTooLarge, SYNC_LIMIT_BYTES } from './grpc-too-large.js';
-import { LoopTurns } from './loop-turns.js';
 import type { Incoming, UnaryRpc, UnaryRpcs } from './rpcs.js';
 import { RPC_NAMES } from './rpcs.js';
 
@@ -60,8 +58,6 @@ export interface GrpcServerOptions {
   readonly port: number;
   readonly calls: Calls;
   readonly services: readonly AddService[];
-  /** What tells when the process is asked more than it can do. */
-  readonly turns?: Pick<LoopTurns, 'admit'>;
 }
 
 export interface GrpcServer {
@@ -82,7 +78,6 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   server.addService(rawDefinition(), implementation(options.calls));
   for (const add of options.services) add(server);
   const port = await bind(server, options.host, options.port);
-  keepDoor(server, options.turns ?? new LoopTurns(), options.calls);
   return { port, stop: (graceMs) => stop(server, graceMs) };
 }
 

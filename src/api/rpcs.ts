@@ -48,11 +48,6 @@ export const RPC_NAMES = {
   unknown: 'UNKNOWN',
 } as const satisfies Record<UnaryRpc | StreamedRpc | 'unknown', string>;
 
-/** The RPCs by the path that gRPC has for them. */
-export const RPC_BY_PATH: ReadonlyMap<string, RpcKey> = new Map(
-  Object.entries(RPC_NAMES).map(([rpc, name]) => [`/${SERVICE_NAME}/${name}`, rpc as RpcKey]),
-);
-
 export type RpcKey = keyof typeof RPC_NAMES;
 
 /** The ways in which requests come. They are the origins of their events. */
