@@ -42,7 +42,7 @@ const CASES = [
 type Callers = (typeof CASES)[number]['callers'];
 const CONNECTIONS = 30;
 const DEADLINE_MS = 2_000;
-const TIMES = [1, 1.5, 2, 3];
+const TIMES = [1, 1.5, 3, 5];
 /** For the service's code to become warm, and the client to learn how the service is. */
 const WARM_UP_SECONDS = 10;
 
