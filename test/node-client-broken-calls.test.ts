@@ -95,3 +95,17 @@ test('a server that ends connections of which many calls were given up: other ca
   }
   expect(await sale).toMatchObject({ code: status.NOT_FOUND });
 });
+
+test('a call that its caller gives up makes room for the next', async () => {
+  serve = () => undefined;
+  const narrow = connect(address, { limit: { max: 1 } });
+  const ending = new AbortController();
+  const givenUp = narrow.get(KEY, { signal: ending.signal });
+  while (streams === 0) await once(server, 'stream');
+  serve = answer;
+  const next = failureOf(narrow.get(KEY));
+  ending.abort(new Error('no longer'));
+  await expect(givenUp).rejects.toThrow('no longer');
+  expect(await next).toMatchObject({ code: status.NOT_FOUND });
+  narrow.close();
+});

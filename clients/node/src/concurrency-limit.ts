@@ -21,10 +21,6 @@ const MAX_REFUSED_MS = 1_000;
 const WAIT_SHARE = 1 / 2;
 const HOPELESS_WAIT_MS = 20;
 
-interface Waiting {
-  readonly settle: (admitted: boolean) => void;
-}
-
 /**
  * Lets so many calls be under way as the service answers well, and has the others wait here, where they cost it nothing: sent,
  * they would wait in the connections, first in, first out, until each is answered just after its deadline.
@@ -32,20 +28,18 @@ interface Waiting {
  * The limit grows by its square root in the time of one answer while it is made use of (Netflix, concurrency-limits), and
  * falls to 0.7 of itself when the service refuses for want of room, or takes more than a quarter of a call's deadline. A refusal
  * comes soon, so its place stays taken for as long as the service asks callers to wait. A call may wait for half of its
- * deadline, but for 20 ms only while others have waited in vain (the two delays are those of CoDel, RFC 8289).
+ * deadline, but for 20 ms only while others have waited in vain: so a burst is told from overload, as CoDel does (RFC 8289).
  */
 export class ConcurrencyLimit {
-  readonly #line = new Set<Waiting>();
+  /** Each tells one of those who wait whether it may go on. */
+  readonly #line = new Set<(admitted: boolean) => void>();
   #limit: number;
   #inFlight = 0;
   #decreasedAtMs = Number.NEGATIVE_INFINITY;
   /** When a call last waited in vain. */
   #refusedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    private readonly max: number,
-    private readonly now: () => number = () => performance.now(),
-  ) {
+  constructor(private readonly max: number) {
     if (!(max >= 1)) throw new RangeError(`limit.max must be at least 1, it is ${max}`);
     this.#limit = Math.max(1, FIRST_SHARE * max);
   }
@@ -70,7 +64,7 @@ export class ConcurrencyLimit {
 
   /** Tells how a call ended that was sent then; `error` undefined where it was answered. */
   leave(sentAtMs: number, deadlineMs: number, error: OnhandError | undefined): void {
-    const tookMs = this.now() - sentAtMs;
+    const tookMs = performance.now() - sentAtMs;
     const refused = isRefusal(error);
     if (refused || tookMs > Math.max(SLOW_MS, SLOW_SHARE * deadlineMs)) this.#decrease(sentAtMs);
     else if (error?.reason !== 'UNREACHABLE') this.#increase();
@@ -88,7 +82,7 @@ export class ConcurrencyLimit {
     for (const first of this.#line) {
       if (!this.#hasRoom()) return;
       this.#inFlight++;
-      first.settle(true);
+      first(true);
     }
   }
 
@@ -99,7 +93,7 @@ export class ConcurrencyLimit {
   /** Once for all calls that were sent before. */
   #decrease(sentAtMs: number): void {
     if (sentAtMs < this.#decreasedAtMs) return;
-    this.#decreasedAtMs = this.now();
+    this.#decreasedAtMs = performance.now();
     this.#limit = Math.max(1, DECREASE * this.#limit);
   }
 
@@ -110,25 +104,24 @@ export class ConcurrencyLimit {
 
   #waitMs(deadlineMs: number): number {
     const waitMs = WAIT_SHARE * deadlineMs;
-    return this.now() - this.#refusedAtMs < waitMs ? Math.min(waitMs, HOPELESS_WAIT_MS) : waitMs;
+    return performance.now() - this.#refusedAtMs < waitMs ? Math.min(waitMs, HOPELESS_WAIT_MS) : waitMs;
   }
 
   #wait(waitMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (admitted: boolean) => {
-        this.#line.delete(waiting);
+        this.#line.delete(settle);
         clearTimeout(timer);
         signal?.removeEventListener('abort', giveUp);
         resolve(admitted);
       };
-      const waiting = { settle };
       const giveUp = () => settle(false);
       const timer = setTimeout(() => {
-        this.#refusedAtMs = this.now();
+        this.#refusedAtMs = performance.now();
         giveUp();
       }, waitMs);
       signal?.addEventListener('abort', giveUp);
-      this.#line.add(waiting);
+      this.#line.add(settle);
     });
   }
 }
